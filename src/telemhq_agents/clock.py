@@ -1,0 +1,37 @@
+"""The one home of the clock. Times are UTC; integers are milliseconds since the Unix epoch."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+QUARTER_MS = 15 * 60 * 1000
+"""Length of a bucket. Every IANA offset is a multiple of a quarter-hour."""
+
+
+def now_ms() -> int:
+    """Return the present moment."""
+    return time.time_ns() // 1_000_000
+
+
+def quarter(ms: int) -> int:
+    """Return the start of the UTC quarter-hour that holds `ms`."""
+    return ms - ms % QUARTER_MS
+
+
+def to_iso(ms: int) -> str:
+    """Write `ms` as RFC 3339 with milliseconds and a `Z`."""
+    moment = datetime.fromtimestamp(ms // 1000, tz=UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+def from_iso(text: str) -> int:
+    """Read an RFC 3339 time (UTC when no offset is given) into milliseconds.
+
+    Raises ValueError when the text is no such time.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    whole = moment.replace(microsecond=0)
+    return int(whole.timestamp()) * 1000 + moment.microsecond // 1000

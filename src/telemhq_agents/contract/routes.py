@@ -1,0 +1,25 @@
+"""Every path of the server, once. `{name}` marks a path parameter."""
+
+from __future__ import annotations
+
+PING = "/ping/{tracking_token}"
+OPENAPI = "/openapi.json"
+HEALTH = "/healthz"
+
+API = "/api/v1"
+ME = f"{API}/me"
+API_KEYS = f"{API}/api-keys"
+API_KEY = f"{API}/api-keys/{{key_id}}"
+TRACKERS = f"{API}/trackers"
+TRACKER = f"{API}/trackers/{{tracker_id}}"
+TRACKER_ROTATE = f"{API}/trackers/{{tracker_id}}/rotate"
+TRACKER_RUNS = f"{API}/trackers/{{tracker_id}}/runs"
+DEVICE_TRACKER = f"{API}/devices/{{device_id}}/trackers/{{source}}"
+TEAMS = f"{API}/teams"
+TEAM_MEMBERS = f"{API}/teams/{{team_id}}/members"
+TEAM_INVITATIONS = f"{API}/teams/{{team_id}}/invitations"
+INVITATION = f"{API}/invitations/{{invitation_token}}"
+INVITATION_ACCEPT = f"{API}/invitations/{{invitation_token}}/accept"
+INVITATION_PAGE = "/invitations/{invitation_token}"
+"""The link that people pass on: GET tells in plain words how to accept it."""
+USAGE = f"{API}/usage"

@@ -1,0 +1,79 @@
+"""The one home of paths: where our own files live and where the agents keep their logs.
+
+`TELEMHQ_HOME` moves every file of ours under one directory. Read by the wrapper's hot path, so
+platformdirs is imported only where there is no such variable.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Where our own files are. Directories are made by whoever writes there first, mode 0700."""
+
+    config: Path
+    data: Path
+
+    @property
+    def settings(self) -> Path:
+        """The user's settings, TOML, no secrets."""
+        return self.config / "config.toml"
+
+    @property
+    def credentials(self) -> Path:
+        """Tracking tokens, and API keys where there is no keyring: JSON, mode 0600."""
+        return self.config / "credentials.json"
+
+    @property
+    def ledger(self) -> Path:
+        """The machine's own store of usage facts, cursors and outbox: SQLite, mode 0600."""
+        return self.data / "ledger.sqlite3"
+
+    @property
+    def spool(self) -> Path:
+        """Small entries that hooks and wrappers leave behind."""
+        return self.data / "spool"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files: one for booking, one for the running agent."""
+        return self.data / "locks"
+
+
+def ours(environ: Mapping[str, str] = os.environ) -> Locations:
+    """Return where our files live on this machine, for this environment."""
+    home = environ.get("TELEMHQ_HOME")
+    if home:
+        root = Path(home).absolute()
+        return Locations(config=root, data=root)
+    from platformdirs import PlatformDirs  # noqa: PLC0415 - 5 ms that TELEMHQ_HOME saves
+
+    dirs = PlatformDirs("telemhq", appauthor=False)
+    return Locations(config=Path(dirs.user_config_dir), data=Path(dirs.user_data_dir))
+
+
+def codex_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return Codex's directory: `CODEX_HOME`, else `~/.codex`."""
+    named = environ.get("CODEX_HOME")
+    return Path(named) if named else Path.home() / ".codex"
+
+
+def claude_homes(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return Claude Code's directories, each of which may hold `projects/`.
+
+    `CLAUDE_CONFIG_DIR`, else `CLAUDE_CODE_HOME`, else `~/.claude` and the XDG place that some
+    versions of 1.0 used.
+    """
+    named = environ.get("CLAUDE_CONFIG_DIR") or environ.get("CLAUDE_CODE_HOME")
+    if named:
+        return [Path(named)]
+    xdg = environ.get("XDG_CONFIG_HOME")
+    return [Path.home() / ".claude", (Path(xdg) if xdg else Path.home() / ".config") / "claude"]

@@ -1,0 +1,97 @@
+"""What a collector learns from a log: usage facts and turns. Pure records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+RULE_VERSION = 1
+"""Version of the counting rules that booked a fact (docs/explanation/counting.md)."""
+
+
+class Source(StrEnum):
+    """Which agent a fact came from."""
+
+    CODEX = "codex"
+    CLAUDE = "claude"
+
+
+class TurnStatus(StrEnum):
+    """How a turn ended. RUNNING: no end was seen (yet)."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    ERROR = "error"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where work was done. `cwd` never leaves the machine.
+
+    `project` is the name that reports show (git remote's, else the directory's). `log_project` is
+    a name that follows from the log alone, so that a synced copy of the log gives the same one on
+    every machine: it goes into idempotency keys where `project` must not.
+    """
+
+    cwd: str = ""
+    project: str = ""
+    log_project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFact:
+    """One model response that reported usage.
+
+    `key` is the id the source gave it (`codex:resp_…`, `claude:msg_…`, or the rule in
+    docs/explanation/counting.md), unique over all logs; `turn_key` is the `Turn.key` it belongs to.
+    `at_ms` is when the response ended. Tokens follow `Amounts`: `input_tokens` includes cache reads
+    and writes, `cache_write_1h_tokens` is the part of `cache_write_tokens` that lives for an hour.
+    `estimate` says why a figure is not exact ("" = exact).
+
+    Seen again, a fact keeps the larger of each counter and the earlier time; session, thread, turn,
+    model and place are those of the sighting with the smallest (`precedence`, `at_ms`), the one
+    booked first on a tie.
+    """
+
+    key: str
+    source: Source
+    session_id: str
+    thread_id: str
+    turn_key: str
+    provider: str
+    model: str
+    place: Place
+    at_ms: int
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimate: str = ""
+    precedence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a coding agent: what counts as a run.
+
+    `key` is unique over all logs (Codex: thread and turn id; Claude Code: the prompt's id). Seen
+    again, a turn keeps the earlier start, the later end and that end's status; RUNNING never
+    overwrites an end; session, thread and place are those of the sighting with the smallest
+    (`precedence`, `started_ms`), the one booked first on a tie. `ended_ms` is None while no end
+    was seen; `duration_ms` is wall time where the source tells it.
+    """
+
+    key: str
+    source: Source
+    session_id: str
+    thread_id: str
+    place: Place
+    started_ms: int
+    ended_ms: int | None = None
+    duration_ms: int | None = None
+    status: TurnStatus = TurnStatus.RUNNING
+    agent_version: str = ""
+    precedence: int = 0
