@@ -19,6 +19,11 @@ def quarter(ms: int) -> int:
     return ms - ms % QUARTER_MS
 
 
+def monotonic_ns() -> int:
+    """Return nanoseconds on a clock that nobody sets, for durations."""
+    return time.monotonic_ns()
+
+
 def to_iso(ms: int) -> str:
     """Write `ms` as RFC 3339 with milliseconds and a `Z`."""
     moment = datetime.fromtimestamp(ms // 1000, tz=UTC)

@@ -1,0 +1,228 @@
+"""One line of a rollout → what it says that matters for counting.
+
+A rollout is mostly prompts, tool output and reasoning. Such lines are told by their first bytes
+and never parsed; a line whose beginning is not exactly what Codex writes is parsed whole.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from telemhq_agents import clock
+
+MOST_TOKENS = 2**53
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=2**40)]
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """Token counts as Codex writes them: cache inside input, reasoning inside output."""
+
+    input_tokens: Count = 0
+    cached_input_tokens: Count = 0
+    cache_write_input_tokens: Count = 0
+    output_tokens: Count = 0
+    reasoning_output_tokens: Count = 0
+
+
+class Git(msgspec.Struct, frozen=True):
+    repository_url: str | None = None
+
+
+class SessionMeta(msgspec.Struct, frozen=True):
+    """The first line; further ones are copies of a parent's."""
+
+    id: str
+    session_id: str | None = None
+    forked_from_id: str | None = None
+    parent_thread_id: str | None = None
+    cwd: str | None = None
+    cli_version: str | None = None
+    model_provider: str | None = None
+    history_mode: str | None = None
+    history_base: dict[str, Any] | None = None
+    git: Git | None = None
+
+
+class TurnContext(msgspec.Struct, frozen=True):
+    """Written once per turn, or per model request up to 0.98, which has no turn id."""
+
+    turn_id: str | None = None
+    model: str | None = None
+    cwd: str | None = None
+
+
+class UsageRecord(msgspec.Struct, frozen=True):
+    """`token_usage_record`: one model response, since 0.153."""
+
+    usage: Tokens
+    thread_id: str | None = None
+    turn_id: str | None = None
+    response_id: str | None = None
+    thread_token_usage: Tokens | None = None
+
+
+class TokenInfo(msgspec.Struct, frozen=True):
+    total_token_usage: Tokens
+    last_token_usage: Tokens
+
+
+class TokenCount(msgspec.Struct, frozen=True):
+    """`token_count`: the running total; `info` is missing where only rate limits are told."""
+
+    info: TokenInfo | None = None
+
+
+class TaskStarted(msgspec.Struct, frozen=True):
+    turn_id: str | None = None
+
+
+class TaskComplete(msgspec.Struct, frozen=True):
+    """`started_at` and `error` are written since 0.145, `duration_ms` since 0.131."""
+
+    turn_id: str | None = None
+    last_agent_message: str | None = None
+    error: Any = None
+    started_at: Seconds | None = None
+    duration_ms: Count | None = None
+
+
+class TurnAborted(msgspec.Struct, frozen=True):
+    turn_id: str | None = None
+    started_at: Seconds | None = None
+    duration_ms: Count | None = None
+
+
+class UserMessage(msgspec.Struct, frozen=True):
+    """A person's prompt, up to 0.149. The text is only ever compared, never kept."""
+
+    message: str | None = None
+
+
+Said: TypeAlias = (
+    SessionMeta
+    | TurnContext
+    | UsageRecord
+    | TokenCount
+    | TaskStarted
+    | TaskComplete
+    | TurnAborted
+    | UserMessage
+)
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What one line said, and when it was written."""
+
+    at_ms: int
+    said: Said
+
+
+class Skipped(Enum):
+    """Why a line gave no event: it does not matter here, or it cannot be understood."""
+
+    OTHER = "other"
+    BAD = "bad"
+
+
+Payload = TypeVar("Payload", bound=Said)
+
+
+class _Line(msgspec.Struct, Generic[Payload]):
+    timestamp: str
+    payload: Payload
+
+
+class _SubType(msgspec.Struct):
+    type: str = ""
+
+
+class _Shape(msgspec.Struct):
+    timestamp: str = ""
+    type: str = ""
+    payload: msgspec.Raw = msgspec.Raw(b"")
+
+
+_KINDS: dict[str, type[Said]] = {
+    "session_meta": SessionMeta,
+    "turn_context": TurnContext,
+    "token_usage_record": UsageRecord,
+    "event_msg:token_count": TokenCount,
+    "event_msg:task_started": TaskStarted,
+    "event_msg:turn_started": TaskStarted,
+    "event_msg:task_complete": TaskComplete,
+    "event_msg:turn_complete": TaskComplete,
+    "event_msg:turn_aborted": TurnAborted,
+    "event_msg:user_message": UserMessage,
+}
+_DECODERS = {
+    name.encode(): msgspec.json.Decoder(_Line[kind])  # type: ignore[valid-type]  # - a generic, filled in at run time
+    for name, kind in _KINDS.items()
+}
+_SHAPE = msgspec.json.Decoder(_Shape)
+_SUB_TYPE = msgspec.json.Decoder(_SubType)
+_START = b'{"timestamp":"'
+_HEAD = re.compile(
+    _START
+    + rb'(?P<at>[^"\\]+)",(?:"ordinal":\d+,)?"type":"(?P<type>[a-z_]+)",'
+    + rb'"payload":\{(?:"type":"(?P<sub>[a-z_]+)")?'
+)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def decode(data: bytes) -> Event | Skipped:
+    """Return what the line `data` says, or why it is skipped; no line makes this fail."""
+    if not data.strip():
+        return Skipped.OTHER
+    head = _HEAD.match(data)
+    name = _name(head) if head and data.find(_START, 1) < 0 else None
+    if name is None:
+        return _decode_whole(data)
+    decoder = _DECODERS.get(name)
+    return Skipped.OTHER if decoder is None else _event(decoder, data)
+
+
+def moment(data: bytes) -> int | None:
+    """Return when a line of any kind was written, None where it does not say."""
+    head = _HEAD.match(data)
+    try:
+        text = head["at"].decode() if head else _SHAPE.decode(data).timestamp
+        return clock.from_iso(text)
+    except (ValueError, *_UNREADABLE):
+        return None
+
+
+def _name(head: re.Match[bytes]) -> bytes | None:
+    if head["type"] != b"event_msg":
+        return head["type"]
+    return b"event_msg:" + head["sub"] if head["sub"] else None
+
+
+def _decode_whole(data: bytes) -> Event | Skipped:
+    try:
+        shape = _SHAPE.decode(data)
+        name = shape.type
+        if name == "event_msg":
+            name += ":" + _SUB_TYPE.decode(shape.payload).type
+    except _UNREADABLE:
+        return _decode_last(data)
+    decoder = _DECODERS.get(name.encode())
+    return Skipped.OTHER if decoder is None else _event(decoder, data)
+
+
+def _decode_last(data: bytes) -> Event | Skipped:
+    """Decode what follows half a line: a writer was killed there, and the next one went on."""
+    start = data.rfind(_START)
+    return decode(data[start:]) if start > 0 else Skipped.BAD
+
+
+def _event(decoder: msgspec.json.Decoder[_Line[Any]], data: bytes) -> Event | Skipped:
+    try:
+        line = decoder.decode(data)
+        return Event(clock.from_iso(line.timestamp), line.payload)
+    except (ValueError, *_UNREADABLE):
+        return Skipped.BAD

@@ -1,0 +1,63 @@
+"""Finds Codex's rollout files: `sessions/` (dated folders) and `archived_sessions/`."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from telemhq_agents.tail import COMPRESSED_SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDERS = ("sessions", "archived_sessions")
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_NAME = re.compile(
+    rf"rollout-(?P<key>\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\d-(?P<thread>{_UUID})(?P<segment>_{_UUID})?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One rollout file. `thread_id` is "" where its name does not tell, as with other programs'.
+
+    `file_key` stays the same when the file is archived or compressed: it is the name (time, thread
+    and segment) where that holds UUIDs, else the path below the root.
+    """
+
+    path: Path
+    file_key: str
+    thread_id: str = ""
+    is_segment: bool = False
+
+
+def discover(root: Path) -> list[Rollout]:
+    """Return the rollouts below Codex's directory `root`, one per file key, sorted by key.
+
+    Of two files with one key the plain one counts before the compressed, then the live one before
+    the archived. Folders that are missing or closed to us hold nothing.
+    """
+    found: dict[str, Rollout] = {}
+    for path in sorted(_log_files(root), key=lambda path: path.suffix == COMPRESSED_SUFFIX):
+        rollout = _named(path, root)
+        found.setdefault(rollout.file_key, rollout)
+    return [found[key] for key in sorted(found)]
+
+
+def _log_files(root: Path) -> Iterator[Path]:
+    for folder in FOLDERS:
+        for where, _, names in os.walk(root / folder):
+            for name in names:
+                if name.removesuffix(COMPRESSED_SUFFIX).endswith(".jsonl"):
+                    yield Path(where, name)
+
+
+def _named(path: Path, root: Path) -> Rollout:
+    plain_name = path.name.removesuffix(COMPRESSED_SUFFIX)
+    match = _NAME.fullmatch(plain_name.removesuffix(".jsonl"))
+    if match is None:
+        return Rollout(path, path.relative_to(root).with_name(plain_name).as_posix())
+    return Rollout(path, match["key"], match["thread"], match["segment"] is not None)

@@ -1,0 +1,395 @@
+"""One rollout's events, in order → usage facts and turns. Pure: no file, no clock.
+
+Codex's files repeat themselves: running totals are written again without any spend, forks and
+subagents begin with a copy of their parent's history, totals restart or are carried over. What
+counts and what does not is told in docs/explanation/counting.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+from uuid import UUID
+
+import msgspec
+
+from codex_watcher.decode import (
+    Event,
+    SessionMeta,
+    TaskComplete,
+    TaskStarted,
+    TokenCount,
+    Tokens,
+    TurnAborted,
+    TurnContext,
+    UsageRecord,
+    UserMessage,
+)
+from telemhq_agents.usage import RULE_VERSION, Place, Source, Turn, TurnStatus, UsageFact
+
+if TYPE_CHECKING:
+    from telemhq_agents.collecting import Namer
+
+UNKNOWN_MODEL = "unknown"
+MODEL_NOT_NAMED = "the log names no model"
+
+Parts = tuple[int, int, int, int, int]
+"""Input, cached input, cache write, output, reasoning."""
+
+NOTHING: Parts = (0, 0, 0, 0, 0)
+
+
+class History(StrEnum):
+    """Whether what is being read is the thread's own.
+
+    UNDECIDED: no turn's age has spoken yet. COPIED: a turn older than the thread was seen, so all
+    up to the first turn that is not older is a parent's. OWN: that turn was seen.
+    """
+
+    UNDECIDED = "undecided"
+    COPIED = "copied"
+    OWN = "own"
+
+
+class OpenTurn(msgspec.Struct):
+    """A turn without an end so far.
+
+    `told`: something beside its start spoke of it. A review's turn starts in the parent's log too,
+    where nothing more is ever said of it. `nameless`: the log gave it no id (≤ 0.98).
+    """
+
+    started_ms: int
+    last_ms: int
+    cwd: str
+    model: str
+    told: bool = False
+    has_context: bool = False
+    nameless: bool = False
+
+
+class FoldState(msgspec.Struct):
+    """Where the fold of one rollout stands; a JSON value, so that reading resumes anywhere.
+
+    `copied_counts` is how many token counts at the beginning are still to be passed over, where
+    only a comparison with the parent's log could tell.
+    """
+
+    thread: str
+    rule_version: int = RULE_VERSION
+    known: bool = False
+    session: str = ""
+    provider: str = ""
+    cli_version: str = ""
+    home: str = ""
+    repository_url: str = ""
+    estimate: str = ""
+    history: History = History.UNDECIDED
+    copied_counts: int = 0
+    base: Parts | None = None
+    recorded: bool = False
+    model: str = ""
+    cwd: str = ""
+    has_turn_ids: bool = False
+    current: str = ""
+    ended: str = ""
+    open: dict[str, OpenTurn] = msgspec.field(default_factory=dict)
+
+
+class ThreadFold:
+    """Takes the events of one rollout in order and collects facts and turns."""
+
+    def __init__(self, state: FoldState, namer: Namer) -> None:
+        self.state = state
+        self.facts: list[UsageFact] = []
+        self.turns: list[Turn] = []
+        self._namer = namer
+
+    def take(self, event: Event) -> None:
+        """Add what `event` tells."""
+        said = event.said
+        match said:
+            case SessionMeta():
+                self._meet(said)
+            case TurnContext() | TaskStarted():
+                self._begin(said, event.at_ms)
+            case TaskComplete() | TurnAborted():
+                self._end(said, event.at_ms)
+            case UserMessage():
+                self._prompt(event.at_ms)
+            case UsageRecord():
+                self._record(said, event.at_ms)
+            case TokenCount():
+                self._count(said, event.at_ms)
+            case _:
+                assert_never(said)
+
+    def rest(self) -> None:
+        """Book nameless turns as ended with what was last seen: the log fell silent."""
+        for turn_id, turn in self.state.open.items():
+            if turn.nameless:
+                self._close(turn_id, turn)
+
+    def drain(self) -> tuple[list[UsageFact], list[Turn]]:
+        """Hand over what was collected since the last time."""
+        facts, turns = self.facts, self.turns
+        self.facts, self.turns = [], []
+        return facts, turns
+
+    def _is_own(self) -> bool:
+        return self.state.history is not History.COPIED and self.state.copied_counts == 0
+
+    def _meet(self, meta: SessionMeta) -> None:
+        state = self.state
+        if state.known:
+            return
+        state.known = True
+        state.thread = meta.id or state.thread
+        state.session = meta.session_id or state.thread
+        state.provider = meta.model_provider or ""
+        state.cli_version = meta.cli_version or ""
+        state.home = state.cwd = meta.cwd or ""
+        state.repository_url = (meta.git.repository_url if meta.git else None) or ""
+
+    def _begin(self, said: TurnContext | TaskStarted, at_ms: int) -> None:
+        state, turn_id = self.state, said.turn_id or ""
+        self._locate(turn_id)
+        state.has_turn_ids = state.has_turn_ids or bool(turn_id)
+        if isinstance(said, TurnContext):
+            state.model = said.model or state.model
+            state.cwd = said.cwd or state.cwd
+        if not self._is_own():
+            return
+        if turn_id:
+            self._open(turn_id, at_ms)
+        if isinstance(said, TurnContext) and (turn := state.open.get(state.current)):
+            turn.model, turn.cwd, turn.has_context = state.model, state.cwd, True
+            self._tell(state.current, at_ms)
+
+    def _locate(self, turn_id: str) -> None:
+        """Decide by a turn's age whether the log has come to the thread's own turns."""
+        state = self.state
+        born, began = uuid7_ms(state.thread), uuid7_ms(turn_id)
+        if state.history is History.OWN or born is None or began is None:
+            return
+        if began >= born:
+            state.history = History.OWN
+            state.copied_counts = 0
+        else:
+            state.history = History.COPIED
+
+    def _prompt(self, at_ms: int) -> None:
+        """Begin a nameless turn: a person's prompt begins it, the next prompt ends it."""
+        if self._is_own() and not self.state.has_turn_ids:
+            self._open(str(at_ms), at_ms, nameless=True)
+            self._tell(str(at_ms), at_ms)
+
+    def _open(self, turn_id: str, at_ms: int, *, nameless: bool = False) -> None:
+        state = self.state
+        state.current = turn_id
+        if turn_id != state.ended and turn_id not in state.open:
+            state.open[turn_id] = OpenTurn(at_ms, at_ms, state.cwd, state.model, nameless=nameless)
+
+    def _tell(self, turn_id: str, at_ms: int) -> None:
+        """Book an open turn as running, and close those that it followed."""
+        turn = self.state.open.get(turn_id)
+        if turn is None:
+            return
+        turn.last_ms = max(turn.last_ms, at_ms)
+        if not turn.told:
+            turn.told = True
+            self._close_all_but(turn_id)
+            self.turns.append(self._turn(turn_id, turn.cwd, turn.started_ms))
+
+    def _close_all_but(self, turn_id: str) -> None:
+        for other_id in [key for key in self.state.open if key != turn_id]:
+            self._close(other_id, self.state.open.pop(other_id))
+
+    def _close(self, turn_id: str, turn: OpenTurn) -> None:
+        """Book the end of a turn whose end the log does not tell."""
+        if not turn.told:
+            return
+        status = TurnStatus.SUCCESS if turn.nameless else TurnStatus.INTERRUPTED
+        duration_ms = turn.last_ms - turn.started_ms if turn.nameless else None
+        end = (turn.last_ms, duration_ms, status)
+        self.turns.append(self._turn(turn_id, turn.cwd, turn.started_ms, end))
+
+    def _end(self, said: TaskComplete | TurnAborted, at_ms: int) -> None:
+        state, turn_id = self.state, said.turn_id or self.state.current
+        turn = state.open.pop(turn_id, None)
+        if not turn_id or not self._is_own() or (turn is None and self._is_older(turn_id)):
+            return
+        if turn:
+            self._close_all_but(turn_id)
+        started_ms = turn.started_ms if turn else _started_ms(said, at_ms)
+        duration_ms = at_ms - started_ms if said.duration_ms is None else said.duration_ms
+        end = (at_ms, max(0, duration_ms), _status(said, turn))
+        self.turns.append(self._turn(turn_id, turn.cwd if turn else state.cwd, started_ms, end))
+        state.ended = turn_id
+
+    def _is_older(self, turn_id: str) -> bool:
+        born, began = uuid7_ms(self.state.thread), uuid7_ms(turn_id)
+        return born is not None and began is not None and began < born
+
+    def _turn(
+        self,
+        turn_id: str,
+        cwd: str,
+        started_ms: int,
+        end: tuple[int, int | None, TurnStatus] = (0, None, TurnStatus.RUNNING),
+    ) -> Turn:
+        state = self.state
+        ended_ms, duration_ms, status = end
+        return Turn(
+            key=turn_key(state.thread, turn_id),
+            source=Source.CODEX,
+            session_id=state.session or state.thread,
+            thread_id=state.thread,
+            place=self._place(cwd),
+            started_ms=started_ms,
+            ended_ms=None if status is TurnStatus.RUNNING else ended_ms,
+            duration_ms=duration_ms,
+            status=status,
+            agent_version=state.cli_version,
+        )
+
+    def _record(self, said: UsageRecord, at_ms: int) -> None:
+        state = self.state
+        thread = said.thread_id or state.thread
+        is_foreign = state.known and thread != state.thread
+        if not self._is_own() or (is_foreign and state.history is History.UNDECIDED):
+            return
+        state.recorded = True
+        turn_id = said.turn_id or state.current or str(at_ms)
+        usage = parts(said.usage)
+        if said.response_id:
+            key = f"codex:{said.response_id}"
+        else:
+            total = parts(said.thread_token_usage) if said.thread_token_usage else usage
+            key = _count_key(thread, turn_id, total)
+        self._book(key, thread, turn_id, at_ms, usage)
+
+    def _count(self, said: TokenCount, at_ms: int) -> None:
+        state = self.state
+        if said.info is None:
+            return
+        total, last = parts(said.info.total_token_usage), parts(said.info.last_token_usage)
+        spent = growth(state.base, total, last)
+        if self._is_own() and not state.recorded and any(spent):
+            turn_id = state.current or str(at_ms)
+            named = state.has_turn_ids and turn_id == state.current
+            key = _count_key(state.thread, turn_id if named else at_ms, total)
+            self._book(key, state.thread, turn_id, at_ms, spent)
+        state.base = total
+        state.recorded = False
+        state.copied_counts = max(0, state.copied_counts - 1)
+
+    def _book(self, key: str, thread: str, turn_id: str, at_ms: int, usage: Parts) -> None:
+        state = self.state
+        if thread == state.thread:
+            if turn_id not in state.open:
+                self._open(turn_id, at_ms, nameless=turn_id == str(at_ms))
+            self._tell(turn_id, at_ms)
+        turn = state.open.get(turn_id)
+        model = (turn.model if turn else "") or state.model
+        tokens = _fitted(usage)
+        fact = UsageFact(
+            key=key,
+            source=Source.CODEX,
+            session_id=state.session or state.thread,
+            thread_id=thread,
+            turn_key=turn_key(thread, turn_id),
+            provider=state.provider,
+            model=model or UNKNOWN_MODEL,
+            place=self._place(turn.cwd if turn else state.cwd),
+            at_ms=at_ms,
+            input_tokens=tokens[0],
+            cached_input_tokens=tokens[1],
+            cache_write_tokens=tokens[2],
+            output_tokens=tokens[3],
+            reasoning_tokens=tokens[4],
+            estimate=state.estimate or ("" if model else MODEL_NOT_NAMED),
+        )
+        self.facts.append(fact)
+
+    def _place(self, cwd: str) -> Place:
+        """Name a place; the remote that the log tells is that of the directory it began in."""
+        home = self.state.home
+        inside = cwd == home or cwd.startswith(home.rstrip("/\\") + "/")
+        return self._namer.place(cwd, self.state.repository_url if home and inside else "")
+
+
+def growth(base: Parts | None, total: Parts, last: Parts) -> Parts:
+    """Return what was spent since the running total `base`.
+
+    A first total may hold a parent's share, and a total that fell or equals its own last response
+    has begun anew: then `last` is what was spent. An equal total is written again without spend.
+    """
+    if base is None:
+        return last
+    if total == base:
+        return NOTHING
+    grown = (
+        total[0] - base[0],
+        total[1] - base[1],
+        total[2] - base[2],
+        total[3] - base[3],
+        total[4] - base[4],
+    )
+    return last if total == last or min(grown) < 0 else grown
+
+
+def parts(tokens: Tokens) -> Parts:
+    """Return the counters that are spend; Codex's own total may be an estimate of the context."""
+    return (
+        tokens.input_tokens,
+        tokens.cached_input_tokens,
+        tokens.cache_write_input_tokens,
+        tokens.output_tokens,
+        tokens.reasoning_output_tokens,
+    )
+
+
+def turn_key(thread: str, turn_id: str) -> str:
+    """Return the key that a turn has in every ledger."""
+    return f"codex:{thread}:{turn_id}"
+
+
+def uuid7_ms(text: str) -> int | None:
+    """Return the time a UUIDv7 was made (RFC 9562, section 5.7), None for any other id."""
+    try:
+        made = UUID(text)
+    except ValueError:
+        return None
+    return made.int >> 80 if made.version == 7 else None  # noqa: PLR2004 - the version's number
+
+
+def _count_key(thread: str, moment: str | int, total: Parts) -> str:
+    """Return the key of a response without an id; what is in it survives a rewrite of the log."""
+    source = json.dumps([thread, moment, total]).encode()
+    return f"codex:count:{hashlib.sha256(source).hexdigest()[:40]}"
+
+
+def _fitted(usage: Parts) -> Parts:
+    """Keep parts inside their whole: the cache inside input, reasoning inside output."""
+    whole, cached, written, output, reasoning = usage
+    cached = min(cached, whole)
+    return whole, cached, min(written, whole - cached), output, min(reasoning, output)
+
+
+def _started_ms(said: TaskComplete | TurnAborted, at_ms: int) -> int:
+    if said.duration_ms is not None:
+        return max(0, at_ms - said.duration_ms)
+    return at_ms if said.started_at is None else min(at_ms, int(said.started_at * 1000))
+
+
+def _status(said: TaskComplete | TurnAborted, turn: OpenTurn | None) -> TurnStatus:
+    if isinstance(said, TurnAborted):
+        return TurnStatus.INTERRUPTED
+    if said.error is not None:
+        return TurnStatus.ERROR
+    # Before 0.145 (no `started_at`) a failure shows only as an answer that is missing.
+    tells_errors = said.started_at is not None or turn is None or not turn.has_context
+    answered = said.last_agent_message is not None
+    return TurnStatus.SUCCESS if tells_errors or answered else TurnStatus.ERROR

@@ -1,0 +1,148 @@
+"""Complete lines of a growing log since a cursor.
+
+Logs grow at their end, move to other folders, get compressed, get rewritten in place with the old
+modification time, and end in half a line while their writer works or after it was killed. So a
+place in a log is known by inode and first line, never by path or time, and counts bytes of the
+plain content.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+import zstandard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from telemhq_agents.ledger.records import Cursor
+
+BLOCK_BYTES = 1 << 20
+FINGERPRINT_BYTES = 4096
+COMPRESSED_SUFFIX = ".zst"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one log file from another. `size` counts bytes on disk, compressed or not.
+
+    `fingerprint` is a digest of the first 4 KiB of the plain content's first line, "" while
+    neither that much nor a whole line is there.
+    """
+
+    inode: int
+    size: int
+    mtime_ns: int
+    fingerprint: str
+    compressed: bool = False
+
+
+class Line(NamedTuple):
+    """One complete line without its newline; `end_offset` is where the next line begins."""
+
+    end_offset: int
+    data: bytes
+
+
+def identify(path: Path, known: Cursor | None = None) -> Identity:
+    """Return the identity of the file at `path`.
+
+    When inode, size and time are those of `known`, its fingerprint is taken over and the file is
+    not opened. Raises OSError (FileNotFoundError: gone, PermissionError: not ours to read).
+    """
+    status = path.stat()
+    compressed = path.suffix == COMPRESSED_SUFFIX
+    seen = Identity(status.st_ino, status.st_size, status.st_mtime_ns, "", compressed)
+    fingerprint = known.fingerprint if known and unchanged(known, seen) else _fingerprint(path)
+    return Identity(seen.inode, seen.size, seen.mtime_ns, fingerprint, compressed)
+
+
+def unchanged(cursor: Cursor, identity: Identity) -> bool:
+    """Tell whether nothing was written to the file since `cursor` was taken."""
+    return (cursor.inode, cursor.size, cursor.mtime_ns) == (
+        identity.inode,
+        identity.size,
+        identity.mtime_ns,
+    )
+
+
+def resume_offset(cursor: Cursor | None, identity: Identity) -> int:
+    """Return where to go on reading: the cursor's offset, or 0 when the log must be read anew.
+
+    A log that grew or was renamed goes on. A new inode (rewritten in place, compressed, copied),
+    another first line or a smaller size starts over, which costs time and never a wrong sum, as
+    everything booked has a key of its own.
+    """
+    if cursor is None or not identity.fingerprint:
+        return 0
+    same_file = (cursor.inode, cursor.fingerprint) == (identity.inode, identity.fingerprint)
+    return cursor.offset if same_file and identity.size >= cursor.size else 0
+
+
+def lines(path: Path, offset: int = 0) -> Iterator[Line]:
+    """Yield the complete lines of `path` from the plain byte `offset` on; `.zst` is unpacked.
+
+    What follows the last newline is not a line yet. The file is open only while the iterator runs;
+    memory holds one block and the longest line. Raises OSError at the first step when the file is
+    gone (FileNotFoundError), closed to us (PermissionError) or is not the zstd file its name says.
+    """
+    with _plain_content(path) as stream:
+        _skip(stream, offset)
+        yield from _cut(iter(lambda: stream.read(BLOCK_BYTES), b""), offset)
+
+
+def _cut(blocks: Iterable[bytes], offset: int) -> Iterator[Line]:
+    """Cut a stream that begins at `offset` into lines, wherever its blocks happen to end."""
+    unfinished: list[bytes] = []
+    end = offset
+    for block in blocks:
+        *whole, rest = block.split(b"\n")
+        for piece in whole:
+            data = piece
+            if unfinished:
+                data = b"".join([*unfinished, piece])
+                unfinished = []
+            end += len(data) + 1
+            yield Line(end, data)
+        if rest:
+            unfinished.append(rest)
+
+
+@contextmanager
+def _plain_content(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb", buffering=0) as raw:
+        if path.suffix != COMPRESSED_SUFFIX:
+            yield raw
+            return
+        unpacked = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        try:
+            with unpacked:
+                yield unpacked
+        except zstandard.ZstdError as error:
+            raise OSError(errno.EIO, f"damaged zstd data ({error})", str(path)) from error
+
+
+def _skip(stream: IO[bytes], offset: int) -> None:
+    if isinstance(stream, io.FileIO):
+        stream.seek(offset)
+        return
+    left = offset
+    while left and (block := stream.read(min(left, BLOCK_BYTES))):
+        left -= len(block)
+
+
+def _fingerprint(path: Path) -> str:
+    with _plain_content(path) as stream:
+        head = b""
+        while len(head) < FINGERPRINT_BYTES and b"\n" not in head:
+            block = stream.read(FINGERPRINT_BYTES - len(head))
+            if not block:
+                return ""
+            head += block
+    return blake2b(head.split(b"\n", 1)[0], digest_size=12).hexdigest()
