@@ -26,7 +26,11 @@ Big = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
 Json = Text().with_variant(postgresql.JSONB(), "postgresql")
 
 metadata = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
 )
 
 

@@ -1,2 +1,76 @@
+"""The entry: what to run, and how it ends. Errors become exit codes here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # `telemhq ping` starts a job: nothing heavy may be imported before it runs
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+UNEXPECTED = 70
+
+
 def main() -> int:
-    return 0
+    """Run the command line and return the exit code."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["ping"]:
+        return _guarded(lambda: _ping(arguments[1:]))
+    return _guarded(lambda: _command(arguments))
+
+
+def _ping(arguments: list[str]) -> int:
+    from telemhq_cli.wrap.ping import run  # noqa: PLC0415 - the road without Typer
+
+    return run(arguments)
+
+
+def _command(arguments: list[str]) -> int:
+    from telemhq_cli.commands.tree import run  # noqa: PLC0415 - Typer: 100 ms
+
+    return run(arguments)
+
+
+def _guarded(work: Callable[[], int]) -> int:
+    try:
+        code = work()
+        _flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the one place where every failure ends
+        return _code_of(error)
+    return code
+
+
+def _code_of(error: Exception) -> int:
+    from telemhq_agents.errors import TelemhqError  # noqa: PLC0415 - not on the job's road
+    from telemhq_cli.render.voice import complain, note  # noqa: PLC0415 - same
+
+    if isinstance(error, TelemhqError):
+        complain(error)
+        return error.exit_code
+    if os.environ.get("TELEMHQ_DEBUG"):
+        raise error
+    note(f"telemhq: {type(error).__name__}: {error}")
+    note("  This is a fault of telemhq. TELEMHQ_DEBUG=1 shows where it happened.")
+    return UNEXPECTED
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _silence_stdout() -> None:
+    # The reader has gone (`telemhq usage | head`): the interpreter's own flush must not complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -136,6 +136,7 @@ class Line:
     on_request: Callable[[int], None]
     pings: int = 0
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    threads: list[threading.Thread] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -144,16 +145,23 @@ class Line:
         return number
 
     def serve(self) -> None:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.threads.append(threading.Thread(target=self._accept, daemon=True))
+        self.threads[0].start()
 
     def close(self) -> None:
+        """Take no more connections; those that stand end with their ends."""
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        for thread in self.threads:
+            thread.join(timeout=10)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
-                threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+                carrier = threading.Thread(target=self._carry, args=(client,), daemon=True)
+                self.threads.append(carrier)
+                carrier.start()
 
     def _carry(self, client: socket.socket) -> None:
         near = ("127.0.0.1", self.target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import subprocess
@@ -29,7 +30,7 @@ def write_logs(home: Path) -> dict[str, Any]:
     """Write 2,000 turns of one response each and return the true total."""
     truth = Truth()
     for number in range(1, THREADS + 1):
-        thread = CodexThread(number, START + timedelta(hours=3 * number), f"project-{number % 7}")
+        thread = CodexThread(number, START - timedelta(hours=3 * number), f"project-{number % 7}")
         for turn in range(TURNS):
             tokens = Tokens(100 + number, 1_000 + turn, 10 + turn, turn % 5)
             thread.turn(truth, OWNER, MODEL, tokens)
@@ -114,7 +115,7 @@ def drain(person: Person) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         person.run("agent", "once", "--backfill", code=None)
-        if not person.asks("agent", "outbox")["rows"]:
+        if not person.asks("agent", "outbox"):
             return
         time.sleep(0.5)
     raise AssertionError(person.run("agent", "outbox"))
@@ -122,7 +123,7 @@ def drain(person: Person) -> None:
 
 def stored(database: Path) -> dict[str, int]:
     """Return what lies in the raw rows, asked with SQL of the test's own."""
-    with sqlite3.connect(database) as connection:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
         runs, distinct, tokens = connection.execute(
             "SELECT COUNT(*), COUNT(DISTINCT session_id || payload), SUM(total_tokens) FROM runs"
         ).fetchone()

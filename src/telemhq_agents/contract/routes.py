@@ -8,6 +8,7 @@ HEALTH = "/healthz"
 
 API = "/api/v1"
 ME = f"{API}/me"
+ACCOUNT = f"{API}/accounts/{{account_id}}"
 API_KEYS = f"{API}/api-keys"
 API_KEY = f"{API}/api-keys/{{key_id}}"
 TRACKERS = f"{API}/trackers"

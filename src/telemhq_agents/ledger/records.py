@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.usage import Source, Turn, UsageFact
 
 
@@ -57,7 +58,12 @@ class OutboxState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A ping on its way. The destination is fixed at birth; the row leaves on the server's word."""
+    """A ping on its way. The destination is fixed at birth; the row leaves on the server's word.
+
+    `destination` is the id of a known destination, or a ping URL. `sending` was set before the
+    ping went to a server without idempotency and is cleared by its outcome: found set, nobody
+    knows whether the ping arrived.
+    """
 
     id: int
     destination: str
@@ -68,3 +74,66 @@ class OutboxRow:
     next_attempt_ms: int = 0
     state: OutboxState = OutboxState.PENDING
     last_error: str = ""
+    sending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxCounts:
+    """How many pings are on their way, and how many wait for a person."""
+
+    pending: int = 0
+    parked: int = 0
+    uncertain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """What a ping tells of this machine: its id, and paths only as digests under its own salt."""
+
+    device_id: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one ping and its corrections tell: one ledger bucket, or those of one window.
+
+    `span` is the turn's key, or `w` and the start of the window in milliseconds where the source
+    is coalesced. `project` is all that a key leaves out: two machines may name it differently.
+    """
+
+    source: str
+    session_id: str
+    thread_id: str
+    span: str
+    provider: str
+    model: str
+    project: str
+    log_project: str
+    quarter_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of a parcel. `last_ms` is when its last response (or turn) ended."""
+
+    amounts: Amounts
+    last_ms: int
+    cwd: str = ""
+    status: str = ""
+    agent_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the destination was last told of a parcel, or said that it holds.
+
+    `shared` means that it holds more than this ledger knows: another machine read the same log.
+    """
+
+    key: str
+    destination: str
+    amounts: Amounts
+    revision: int = 0
+    shared: bool = False
+    last_ms: int = 0

@@ -1,0 +1,228 @@
+"""Trackers, their tracking tokens and their runs."""
+
+# Annotations are read at run time by FastAPI: no `from __future__ import annotations` here.
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict
+
+from server_stub.api import refusals, shapes
+from server_stub.api.caller import (
+    AccountChoice,
+    CurrentAccount,
+    CurrentCaller,
+    CurrentStore,
+    PublicUrl,
+    membership_of,
+    read_id,
+    require,
+)
+from server_stub.api.documented import refusing
+from server_stub.domain.credentials import new_token
+from server_stub.domain.membership import Action, changing, may, seeing
+from server_stub.domain.naming import clean_name
+from server_stub.domain.tracker import Tracker, TrackerDraft, resumed
+from server_stub.store import runs, trackers, usage
+from server_stub.store.engine import Store
+from telemhq_agents.clock import now_ms
+from telemhq_agents.contract import resources, routes
+from telemhq_agents.contract.resources import TrackerState
+
+router = APIRouter(tags=["trackers"])
+
+DEFAULT_PAGE = 50
+LARGEST_PAGE = 1000
+
+
+class TrackerName(BaseModel):
+    """What a tracker is to be called: 1 to 100 characters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+
+
+class TrackerChange(BaseModel):
+    """What may be changed of a tracker. `active` ends a pause."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    state: Literal["active", "paused"] | None = None
+
+
+def seen_tracker(
+    tracker_id: str, caller: CurrentCaller, store: CurrentStore, account: AccountChoice = None
+) -> Tracker:
+    """Find a tracker that the caller may see, in any account of theirs or in the one named."""
+    if account is None:
+        account_ids = [membership.account_id for membership in caller.accounts()]
+    else:
+        account_ids = [membership_of(caller, account, "account").account_id]
+    number = read_id(tracker_id)
+    with store.read() as connection:
+        tracker = None if number is None else trackers.find(connection, number, account_ids)
+    if tracker is None:
+        raise refusals.not_found("tracker", tracker_id)
+    own = tracker.owner_id == caller.user_id
+    require(membership_of(caller, str(tracker.account_id), "account"), seeing(own=own))
+    return tracker
+
+
+SeenTracker = Annotated[Tracker, Depends(seen_tracker)]
+
+
+async def changeable_tracker(tracker: SeenTracker, caller: CurrentCaller) -> Tracker:
+    """Find a tracker that the caller may change."""
+    own = tracker.owner_id == caller.user_id
+    require(membership_of(caller, str(tracker.account_id), "account"), changing(own=own))
+    return tracker
+
+
+ChangeableTracker = Annotated[Tracker, Depends(changeable_tracker)]
+
+
+async def device_draft(
+    device_id: str, source: str, acting: CurrentAccount, body: TrackerName
+) -> TrackerDraft:
+    """Read what a device asks for."""
+    acting.require(Action.CREATE_TRACKER)
+    with refusals.naming("device_id"):
+        device_id = clean_name(device_id)
+    with refusals.naming("source"):
+        source = clean_name(source)
+    with refusals.naming("name"):
+        name = clean_name(body.name)
+    return TrackerDraft(acting.account_id, acting.caller.user_id, name, device_id, source)
+
+
+DeviceDraft = Annotated[TrackerDraft, Depends(device_draft)]
+
+
+@router.post(routes.TRACKERS, status_code=201, responses=refusing(401, 403, 404))
+def create_tracker(
+    acting: CurrentAccount, store: CurrentStore, public_url: PublicUrl, body: TrackerName
+) -> resources.Tracker:
+    """Make a tracker of your own; its `ping_url` takes runs from now on."""
+    acting.require(Action.CREATE_TRACKER)
+    with refusals.naming("name"):
+        name = clean_name(body.name)
+    draft = TrackerDraft(acting.account_id, acting.caller.user_id, name)
+    created = store.write(
+        lambda connection: trackers.create(connection, draft, new_token(), now_ms())
+    )
+    if created is None:
+        raise refusals.busy_elsewhere()
+    return _shown(store, created, acting.account_id, public_url)
+
+
+@router.get(routes.TRACKERS, responses=refusing(401, 403, 404))
+def list_trackers(
+    acting: CurrentAccount, store: CurrentStore, public_url: PublicUrl
+) -> list[resources.Tracker]:
+    """List the account's trackers by name: a member's own, everybody's for managers and owners."""
+    everybody = may(acting.membership.role, Action.SEE_ANY_TRACKER)
+    owner_id = None if everybody else acting.caller.user_id
+    with store.read() as connection:
+        found = trackers.of_account(connection, acting.account_id, owner_id)
+        counts = usage.runs_by_tracker(connection, acting.account_id)
+    return [shapes.tracker(one, counts.get(one.id, 0), public_url) for one in found]
+
+
+@router.get(routes.TRACKER, responses=refusing(401, 403, 404))
+def show_tracker(
+    tracker: SeenTracker, store: CurrentStore, public_url: PublicUrl
+) -> resources.Tracker:
+    """Show a tracker of any of your accounts (or of the one named by `account`)."""
+    return _shown(store, tracker.id, tracker.account_id, public_url)
+
+
+@router.patch(routes.TRACKER, responses=refusing(401, 403, 404))
+def change_tracker(
+    tracker: ChangeableTracker, store: CurrentStore, public_url: PublicUrl, change: TrackerChange
+) -> resources.Tracker:
+    """Rename, pause or resume a tracker; its owner, managers and owners may."""
+    name = tracker.name
+    if change.name is not None:
+        with refusals.naming("name"):
+            name = clean_name(change.name)
+    state = _next_state(tracker, change.state)
+    store.write(lambda connection: trackers.change(connection, tracker, name=name, state=state))
+    return _shown(store, tracker.id, tracker.account_id, public_url)
+
+
+@router.delete(routes.TRACKER, status_code=204, responses=refusing(401, 403, 404))
+def delete_tracker(tracker: ChangeableTracker, store: CurrentStore) -> None:
+    """Delete a tracker: pings are answered with 410 from now on; its sums stay in reports."""
+    store.write(lambda connection: trackers.delete(connection, tracker, now_ms()))
+
+
+@router.post(routes.TRACKER_ROTATE, responses=refusing(401, 403, 404))
+def rotate_tracking_token(
+    tracker: ChangeableTracker, store: CurrentStore, public_url: PublicUrl
+) -> resources.Tracker:
+    """Give a tracker another `ping_url`; the one before is refused at once."""
+    store.write(lambda connection: trackers.rotate(connection, tracker, new_token(), now_ms()))
+    return _shown(store, tracker.id, tracker.account_id, public_url)
+
+
+@router.get(routes.TRACKER_RUNS, responses=refusing(401, 403, 404))
+def list_runs(
+    tracker: SeenTracker,
+    store: CurrentStore,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = DEFAULT_PAGE,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> resources.RunPage:
+    """List what a tracker received, newest arrival first; corrections and starts by their kind."""
+    before_id = None if cursor is None else read_id(cursor)
+    if cursor is not None and before_id is None:
+        raise refusals.cursor_unknown(cursor)
+    with store.read() as connection:
+        found = runs.page(
+            connection, tracker.account_id, tracker.id, before_id=before_id, limit=limit + 1
+        )
+    shown = [shapes.run(one) for one in found[:limit]]
+    return resources.RunPage(shown, shown[-1].id if len(found) > limit else None)
+
+
+@router.put(
+    routes.DEVICE_TRACKER,
+    responses=refusing(401, 403, 404)
+    | {201: {"model": resources.Tracker, "description": "The tracker was made"}},
+)
+def device_tracker(
+    draft: DeviceDraft, store: CurrentStore, public_url: PublicUrl, response: Response
+) -> resources.Tracker:
+    """Get or make the one tracker that a device of yours has for a source, such as `codex`.
+
+    `name` is used where it is made (201); an existing one (200) keeps its own.
+    """
+    with store.read() as connection:
+        tracker = trackers.find_of_device(connection, draft)
+    if tracker is None:
+        tracker, made = store.write(
+            lambda connection: trackers.get_or_create(connection, draft, new_token(), now_ms())
+        )
+        response.status_code = 201 if made else 200
+    return _shown(store, tracker.id, tracker.account_id, public_url)
+
+
+def _next_state(tracker: Tracker, wanted: Literal["active", "paused"] | None) -> TrackerState:
+    match wanted:
+        case None:
+            return tracker.state
+        case "paused":
+            return TrackerState.PAUSED
+        case "active":
+            paused = tracker.state is TrackerState.PAUSED
+            return resumed(tracker.last_run_ms) if paused else tracker.state
+
+
+def _shown(store: Store, tracker_id: int, account_id: int, public_url: str) -> resources.Tracker:
+    with store.read() as connection:
+        tracker = trackers.find(connection, tracker_id, [account_id])
+        counts = usage.runs_by_tracker(connection, account_id, tracker_id)
+    if tracker is None:
+        raise refusals.not_found("tracker", str(tracker_id))
+    return shapes.tracker(tracker, counts.get(tracker_id, 0), public_url)

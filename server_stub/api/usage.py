@@ -1,0 +1,139 @@
+"""The usage report over HTTP: the same shape as every terminal table, `telemhq.usage/1`."""
+
+# Annotations are read at run time by FastAPI: no `from __future__ import annotations` here.
+
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from server_stub.api import refusals
+from server_stub.api.caller import AccountChoice, Acting, CurrentAccount, CurrentStore
+from server_stub.api.documented import refusing
+from server_stub.domain.membership import Action
+from server_stub.domain.usage_question import UsageQuestion, read_groups
+from server_stub.domain.usage_window import find_zone, read_window
+from server_stub.reports.usage import usage_report
+from server_stub.store import accounts, trackers
+from server_stub.store.engine import Store
+from telemhq_agents.contract import routes
+from telemhq_agents.contract.usage_report import GROUPS, SCHEMA, as_json
+
+router = APIRouter(tags=["usage"])
+
+
+class Figures(BaseModel):
+    """Sums; tokens as OpenTelemetry counts them, money in USD."""
+
+    runs: int
+    responses: int
+    input_tokens: int
+    cached_input_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    total_tokens: int
+    cost_usd: float
+    unpriced_tokens: int
+    failures: int
+
+
+class UsageTable(BaseModel):
+    """One row for each group, its keys (text) beside its figures; and the sum of all of them."""
+
+    shape: Literal["telemhq.usage/1"] = Field(alias="schema")
+    group_by: list[str]
+    rows: list[dict[str, str | int | float]]
+    total: Figures
+
+
+class UsageQuery(BaseModel):
+    """What to report. A filter given more than once lets each of its values pass."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: AccountChoice = None
+    scope: Literal["mine", "team"] = Field(
+        "mine", description="Your own usage, or the whole account's (managers and owners)."
+    )
+    group_by: list[str] = Field([], description=f"Repeated or with commas: {', '.join(GROUPS)}.")
+    since: str | None = Field(
+        None,
+        description="A date in `timezone`, from its first moment; or an RFC 3339 time with offset,"
+        " moved back to the quarter-hour.",
+    )
+    until: str | None = Field(
+        None,
+        description="A date in `timezone`, counted to its end; or an RFC 3339 time with offset,"
+        " exclusive, moved forward to the quarter-hour.",
+    )
+    timezone: str | None = Field(
+        None, description="IANA name for dates, days and hours; else the account's."
+    )
+    source: list[str] = Field([], description="Only these sources, such as codex or claude.")
+    member: list[str] = Field([], description="Only these members, by e-mail; `me` is you.")
+    project: list[str] = Field([], description="Only these projects; empty text is 'none'.")
+    model: list[str] = Field([], description="Only these models; empty text is 'none'.")
+    tracker: list[str] = Field([], description="Only these trackers, by id or name.")
+
+
+@router.get(
+    routes.USAGE,
+    responses=refusing(401, 403, 404) | {200: {"model": UsageTable, "description": SCHEMA}},
+)
+def report_usage(
+    acting: CurrentAccount, store: CurrentStore, query: Annotated[UsageQuery, Query()]
+) -> Response:
+    """Report runs, tokens, cost and failures by day, hour, model, project, member and so on.
+
+    Exact for every time zone whose offset is a whole number of quarter-hours, which all are.
+    Unnamed projects, models and sources are empty text.
+    """
+    everybody = query.scope == "team"
+    acting.require(Action.SEE_TEAM_USAGE if everybody else Action.SEE_OWN_USAGE)
+    with refusals.naming("timezone"):
+        zone = find_zone(query.timezone or acting.membership.timezone)
+    with refusals.naming("group_by"):
+        groups = read_groups(query.group_by)
+    with refusals.naming("since/until"):
+        window = read_window(query.since, query.until, zone)
+    question = UsageQuestion(
+        account_id=acting.account_id,
+        group_by=groups,
+        window=window,
+        member_ids=_members(store, acting, query.member, everybody=everybody),
+        tracker_ids=_trackers(store, acting, query.tracker),
+        projects=tuple(query.project),
+        models=tuple(query.model),
+        sources=tuple(query.source),
+    )
+    body = as_json(usage_report(store, question, zone))
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _members(store: Store, acting: Acting, asked: list[str], *, everybody: bool) -> tuple[int, ...]:
+    """Return whom a report is about; none of them means everybody."""
+    me = acting.caller
+    wanted = {me.email if name == "me" else name.strip().lower() for name in asked}
+    if not everybody:
+        if wanted - {me.email}:
+            raise refusals.only_mine()
+        return (me.user_id,)
+    with store.read() as connection:
+        known = accounts.member_ids(connection, acting.account_id, wanted)
+    unknown = sorted(wanted - known.keys())
+    if unknown:
+        raise refusals.member_unknown(unknown[0])
+    return tuple(known.values())
+
+
+def _trackers(store: Store, acting: Acting, asked: list[str]) -> tuple[int, ...]:
+    found: list[int] = []
+    for name in asked:
+        with store.read() as connection:
+            ids = trackers.ids_named(connection, acting.account_id, name)
+        if not ids:
+            raise refusals.tracker_unknown(name)
+        found.extend(ids)
+    return tuple(found)

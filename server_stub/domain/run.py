@@ -1,0 +1,76 @@
+"""What one ping says, as the store wants it. Pure records; judging a payload is domain/payload.py."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from telemhq_agents.contract.amounts import Amounts
+from telemhq_agents.contract.ping import FACT_KEY_PREFIX, KIND_RUN
+
+KIND_START = "start"
+"""A run that began: recorded and shown, counted nowhere; its end counts."""
+
+ACCOUNT_SCOPE = 0
+"""The scope of keys that are accepted once per account; any other scope is a tracker's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """One judged ping. Times are milliseconds UTC, `payload` is the JSON text that is stored.
+
+    `amounts` is what the ping adds to its buckets. `corrects` and `revision` are set for
+    corrections only. `clamped` marks an `ended_at` that lay in the future.
+    """
+
+    ended_ms: int
+    amounts: Amounts
+    payload: str = "{}"
+    kind: str = KIND_RUN
+    corrects: str = ""
+    revision: int = 0
+    clamped: bool = False
+    provider: str = ""
+    model: str = ""
+    project: str = ""
+    status: str = ""
+    source: str = ""
+    session_id: str = ""
+    thread_id: str = ""
+    tool_tokens: int | None = None
+    has_cost: bool = False
+    has_duration: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shown_status(self) -> str:
+        """The status that a tracker shows for its latest run: the sender's word, or what we saw."""
+        if self.kind == KIND_START:
+            return self.status or "started"
+        return self.status or ("error" if self.amounts.failures else "success")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A judged ping at the door: for which tracking token, under which key ("" = none), when."""
+
+    token: str
+    key: str
+    received_ms: int
+    facts: RunFacts
+
+
+def key_digest(key: str) -> bytes:
+    """Return what the store keeps of an idempotency key."""
+    return hashlib.sha256(key.encode()).digest()[:16]
+
+
+def key_scope(key: str, tracker_id: int) -> int:
+    """Return where a key is unique: in the account for collector facts, else in its tracker."""
+    return ACCOUNT_SCOPE if key.startswith(FACT_KEY_PREFIX) else tracker_id
+
+
+def fact_digest(facts: RunFacts, key: str) -> bytes | None:
+    """Return the digest of the collector fact that a run books or corrects, None for other runs."""
+    born_as = facts.corrects or key
+    return key_digest(born_as) if born_as.startswith(FACT_KEY_PREFIX) else None

@@ -1,0 +1,111 @@
+"""Accounts and who belongs to them: every question about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+
+from server_stub.domain.membership import ACTIVE
+from server_stub.store import dialect
+from server_stub.store.tables import accounts, memberships, users
+from telemhq_agents.contract.resources import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMember:
+    """Somebody in an account. `joined_ms` is milliseconds UTC."""
+
+    id: int
+    email: str
+    name: str
+    role: Role
+    state: str
+    joined_ms: int
+
+
+def create(connection: Connection, account_id: int, kind: str, name: str, now_ms: int) -> None:
+    values = {"id": account_id, "kind": kind, "name": name, "created_ms": now_ms}
+    connection.execute(insert(accounts).values(values))
+
+
+def change(
+    connection: Connection, account_id: int, *, name: str | None = None, timezone: str | None = None
+) -> None:
+    """Set an account's name, its time zone, or both."""
+    given = {"name": name, "timezone": timezone}
+    values = {column: value for column, value in given.items() if value is not None}
+    if values:
+        connection.execute(update(accounts).where(accounts.c.id == account_id).values(values))
+
+
+def add_member(
+    connection: Connection, account_id: int, user_id: int, role: Role, now_ms: int
+) -> bool:
+    """Let a user in. False when they are or were a member: nothing is then written."""
+    values = {
+        "account_id": account_id,
+        "user_id": user_id,
+        "role": role.value,
+        "state": ACTIVE,
+        "joined_ms": now_ms,
+    }
+    adding = (
+        dialect.insert(connection, memberships)
+        .values(values)
+        .on_conflict_do_nothing()
+        .returning(memberships.c.user_id)
+    )
+    return connection.execute(adding).first() is not None
+
+
+def is_member(connection: Connection, account_id: int, email: str) -> bool:
+    """Tell whether the user with this address is, or was, a member."""
+    asked = (
+        select(memberships.c.user_id)
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.account_id == account_id, users.c.email == email)
+    )
+    return connection.execute(asked).first() is not None
+
+
+def members(connection: Connection, account_id: int) -> Sequence[AccountMember]:
+    """Return everybody in an account, revoked ones included, in the order they came."""
+    asked = (
+        select(
+            users.c.id,
+            users.c.email,
+            users.c.name,
+            memberships.c.role,
+            memberships.c.state,
+            memberships.c.joined_ms,
+        )
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.account_id == account_id)
+        .order_by(memberships.c.joined_ms, users.c.email)
+    )
+    return [
+        AccountMember(row.id, row.email, row.name, Role(row.role), row.state, row.joined_ms)
+        for row in connection.execute(asked)
+    ]
+
+
+def emails(connection: Connection, account_id: int) -> dict[int, str]:
+    """Return the addresses of everybody who is, or was, in an account, by id."""
+    return {member.id: member.email for member in members(connection, account_id)}
+
+
+def member_ids(connection: Connection, account_id: int, emails: Collection[str]) -> dict[str, int]:
+    """Return the ids of those of these addresses that are, or were, members."""
+    asked = (
+        select(users.c.email, users.c.id)
+        .join(memberships, memberships.c.user_id == users.c.id)
+        .where(memberships.c.account_id == account_id, users.c.email.in_(emails))
+    )
+    return {row.email: row.id for row in connection.execute(asked)}

@@ -1,0 +1,271 @@
+"""The hot path's statements, many rows at a time, in each database's own fastest way.
+
+SQLite prepares a statement once and steps through the rows; PostgreSQL takes one array per column
+(`unnest`), one round trip per statement. Both go past SQLAlchemy's row handling, which costs more
+than the databases do. Names in the statements come from tables.py alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from sqlalchemy import Boolean, LargeBinary
+from sqlalchemy.dialects import postgresql
+
+from server_stub.domain.membership import ACTIVE
+from server_stub.store.dialect import is_sqlite
+from server_stub.store.tables import (
+    Json,
+    idempotency_keys,
+    memberships,
+    runs,
+    trackers,
+    tracking_tokens,
+)
+from telemhq_agents.contract.amounts import AMOUNT_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sqlalchemy import Column, Connection, Table
+
+Row = tuple[Any, ...]
+KeyId = tuple[int, int, bytes]
+"""Account, scope, digest."""
+
+FIND_TRACKER = f"""
+    SELECT token.token, tracker.account_id, tracker.id, tracker.owner_id,
+           token.revoked_ms IS NOT NULL OR tracker.deleted_ms IS NOT NULL AS gone,
+           coalesce(member.state, '{ACTIVE}') <> '{ACTIVE}' AS revoked
+    FROM {tracking_tokens.name} AS token
+    JOIN {trackers.name} AS tracker
+      ON tracker.account_id = token.account_id AND tracker.id = token.tracker_id
+    LEFT JOIN {memberships.name} AS member
+      ON member.account_id = tracker.account_id AND member.user_id = tracker.owner_id
+"""  # noqa: S608 - constants of ours
+TOUCH_TRACKERS = """
+    trackers SET last_run_ms = latest.run_ms, last_status = latest.status,
+        state = CASE WHEN trackers.state = 'new' THEN 'active' ELSE trackers.state END
+    FROM latest WHERE trackers.account_id = latest.account_id AND trackers.id = latest.id
+        AND coalesce(trackers.last_run_ms, latest.run_ms) <= latest.run_ms
+"""
+SQLITE_FIND_TRACKERS = f"""
+    SELECT json_group_array(json_array(token, account_id, id, owner_id, gone, revoked))
+    FROM ({FIND_TRACKER} WHERE token.token IN (SELECT value FROM json_each(?)))
+"""  # noqa: S608 - constants of ours
+POSTGRES_TOUCH_TRACKERS = f"""
+    WITH latest AS MATERIALIZED (
+        SELECT told.*
+        FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
+            AS told(run_ms, status, account_id, id)
+        JOIN trackers USING (account_id, id)
+        ORDER BY account_id, id FOR UPDATE OF trackers
+    ) UPDATE {TOUCH_TRACKERS}
+"""  # noqa: S608 - constants of ours
+"""Locks in the order of the rows, so that two processes cannot wait for each other."""
+
+SQLITE_KEY_OWNER = """
+    SELECT run_id FROM idempotency_keys WHERE account_id = ? AND scope = ? AND digest = ?
+"""
+LARGEST_STATEMENT = 256
+"""Rows. Times 33 columns well below the 32,766 parameters that SQLite takes by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The tracker behind a tracking token; `gone` when either was taken back.
+
+    `revoked` when its owner is no longer a member of the account.
+    """
+
+    account_id: int
+    tracker_id: int
+    member_id: int
+    gone: bool
+    revoked: bool
+
+
+class Bulk(Protocol):
+    """The statements of one group commit, on one connection."""
+
+    def find_targets(self, tokens: Iterable[str]) -> dict[str, Target]:
+        """Return the tracker of each token that is known."""
+
+    def claim_keys(self, rows: Sequence[Row]) -> set[KeyId]:
+        """Insert rows of `idempotency_keys`; return which of them were not there before."""
+
+    def insert_runs(self, rows: Sequence[Row]) -> None:
+        """Insert rows of `runs`, in the order of its columns."""
+
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
+        """Insert rows of a bucket table; where a key is there already, add the sums."""
+
+    def touch_trackers(self, rows: Sequence[Row]) -> None:
+        """Note the latest run of trackers: rows of (last_run_ms, last_status, account, id)."""
+
+
+def bulk(connection: Connection) -> Bulk:
+    """Return the statements for this connection's database."""
+    return SqliteBulk(connection) if is_sqlite(connection) else PostgresBulk(connection)
+
+
+def _sums_on_conflict(table: Table) -> str:
+    keys = ", ".join(column.name for column in table.primary_key.columns)
+    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in AMOUNT_FIELDS)
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {sums}"
+
+
+class SqliteBulk:
+    """Statements with many rows of `?` each.
+
+    The driver gives up the interpreter's lock for every step of a statement, and has to wait for
+    the event loop to get it back: one statement with 64 rows takes a fraction of 64 with one.
+    Row counts are powers of two, so that a handful of prepared statements serve every batch.
+    OR FAIL spares SQLite the copy of every page that it would need to take half a statement back:
+    whatever fails here ends the whole transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._cursor: Any = connection.connection.cursor()
+
+    def find_targets(self, tokens: Iterable[str]) -> dict[str, Target]:
+        asked = msgspec.json.encode(list(tokens)).decode()
+        (found,) = self._cursor.execute(SQLITE_FIND_TRACKERS, (asked,)).fetchone()
+        return {
+            row[0]: Target(row[1], row[2], row[3], bool(row[4]), bool(row[5]))
+            for row in msgspec.json.decode(found)
+        }
+
+    def claim_keys(self, rows: Sequence[Row]) -> set[KeyId]:
+        if self._run(_sqlite_claim, rows) == len(rows):
+            return {row[:3] for row in rows}
+        # Some were there: the new ones are those that name the run they were inserted for.
+        execute = self._cursor.execute
+        return {
+            row[:3] for row in rows if execute(SQLITE_KEY_OWNER, row[:3]).fetchone()[0] == row[4]
+        }
+
+    def insert_runs(self, rows: Sequence[Row]) -> None:
+        self._run(_sqlite_insert_runs, rows)
+
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
+        self._run(lambda count: _sqlite_add(table, count), rows)
+
+    def touch_trackers(self, rows: Sequence[Row]) -> None:
+        self._run(_sqlite_touch, rows)
+
+    def _run(self, statement: Callable[[int], str], rows: Sequence[Row]) -> int:
+        """Run a statement over all rows, in order; return how many rows it changed."""
+        changed = start = 0
+        while start < len(rows):
+            count = min(LARGEST_STATEMENT, 1 << (len(rows) - start).bit_length() - 1)
+            flat = list(chain.from_iterable(rows[start : start + count]))
+            changed += self._cursor.execute(statement(count), flat).rowcount
+            start += count
+        return changed
+
+
+def _sqlite_values(width: int, count: int) -> str:
+    return ", ".join(["(" + ", ".join(["?"] * width) + ")"] * count)
+
+
+def _sqlite_insert(table: Table, count: int) -> str:
+    names = table.columns.keys()
+    values = _sqlite_values(len(names), count)
+    return f"INSERT OR FAIL INTO {table.name} ({', '.join(names)}) VALUES {values}"  # noqa: S608 - names of tables.py
+
+
+@cache
+def _sqlite_claim(count: int) -> str:
+    return f"{_sqlite_insert(idempotency_keys, count)} ON CONFLICT DO NOTHING"
+
+
+@cache
+def _sqlite_insert_runs(count: int) -> str:
+    return _sqlite_insert(runs, count)
+
+
+@cache
+def _sqlite_add(table: Table, count: int) -> str:
+    return f"{_sqlite_insert(table, count)} {_sums_on_conflict(table)}"
+
+
+@cache
+def _sqlite_touch(count: int) -> str:
+    return (
+        "WITH latest(run_ms, status, account_id, id) AS"
+        f" (VALUES {_sqlite_values(4, count)}) UPDATE OR FAIL {TOUCH_TRACKERS}"
+    )
+
+
+class PostgresBulk:
+    """Statements with one array per column."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._cursor: Any = connection.connection.cursor()
+
+    def find_targets(self, tokens: Iterable[str]) -> dict[str, Target]:
+        statement = FIND_TRACKER + "WHERE token.token = ANY(%s::text[])"
+        self._execute(statement, [list(tokens)])
+        return {row[0]: Target(*row[1:]) for row in self._cursor.fetchall()}
+
+    def claim_keys(self, rows: Sequence[Row]) -> set[KeyId]:
+        statement = (
+            f"{_postgres_insert(idempotency_keys)} ON CONFLICT DO NOTHING"
+            " RETURNING account_id, scope, digest"
+        )
+        self._execute(statement, _columns(rows))
+        return {(row[0], row[1], bytes(row[2])) for row in self._cursor.fetchall()}
+
+    def insert_runs(self, rows: Sequence[Row]) -> None:
+        self._execute(_postgres_insert(runs), _columns(rows))
+
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
+        self._execute(_postgres_add(table), _columns(rows))
+
+    def touch_trackers(self, rows: Sequence[Row]) -> None:
+        self._execute(
+            POSTGRES_TOUCH_TRACKERS,
+            _columns(rows),
+        )
+
+    def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
+        self._cursor.execute(statement, parameters, prepare=True)
+
+
+def _columns(rows: Sequence[Row]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+@cache
+def _postgres_insert(table: Table) -> str:
+    names = ", ".join(table.columns.keys())
+    values = ", ".join(
+        f"{column.name}::jsonb" if column.type is Json else column.name for column in table.columns
+    )
+    arrays = ", ".join(f"%s::{_array_type(column)}[]" for column in table.columns)
+    return (
+        f"INSERT INTO {table.name} ({names})"  # noqa: S608 - names of tables.py
+        f" SELECT {values} FROM unnest({arrays}) AS given({names})"
+    )
+
+
+@cache
+def _postgres_add(table: Table) -> str:
+    return f"{_postgres_insert(table)} {_sums_on_conflict(table)}"
+
+
+def _array_type(column: Column[Any]) -> str:
+    match column.type.dialect_impl(postgresql.dialect()):  # type: ignore[no-untyped-call]
+        case Boolean():
+            return "boolean"
+        case LargeBinary():
+            return "bytea"
+        case kind if column.type is Json or kind.python_type is str:
+            return "text"
+        case _:
+            return "bigint"

@@ -1,0 +1,107 @@
+"""Invitations into teams: every question about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from server_stub.domain.credentials import digest
+from server_stub.domain.invitation import Invitation
+from server_stub.store.tables import accounts, invitations, users
+from telemhq_agents.contract.resources import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row, Select
+
+_INVITATIONS = (
+    select(
+        invitations.c.id,
+        invitations.c.account_id,
+        accounts.c.name.label("account_name"),
+        invitations.c.email,
+        invitations.c.role,
+        users.c.email.label("inviter_email"),
+        invitations.c.expires_ms,
+        invitations.c.accepted_ms,
+    )
+    .join_from(invitations, accounts, accounts.c.id == invitations.c.account_id)
+    .join(users, users.c.id == invitations.c.invited_by)
+)
+
+
+def invite(
+    connection: Connection, invitation: Invitation, token: str, *, invited_by: int, now_ms: int
+) -> None:
+    """Add an invitation and close any earlier one to the same address: only one link works."""
+    connection.execute(
+        update(invitations)
+        .where(
+            invitations.c.account_id == invitation.account_id,
+            invitations.c.email == invitation.email,
+            invitations.c.accepted_ms.is_(None),
+            invitations.c.expires_ms > now_ms,
+        )
+        .values(expires_ms=now_ms)
+    )
+    values = {
+        "id": invitation.id,
+        "account_id": invitation.account_id,
+        "email": invitation.email,
+        "role": invitation.role.value,
+        "digest": digest(token),
+        "invited_by": invited_by,
+        "created_ms": now_ms,
+        "expires_ms": invitation.expires_ms,
+    }
+    connection.execute(insert(invitations).values(values))
+
+
+def find_invitation(connection: Connection, token: str) -> Invitation | None:
+    """Return the invitation that a link's token opens, whatever became of it."""
+    rows = _read(connection, _INVITATIONS.where(invitations.c.digest == digest(token)))
+    return rows[0] if rows else None
+
+
+def look_again(connection: Connection, invitation: Invitation) -> Invitation:
+    """Return an invitation as it is now."""
+    return _read(connection, _INVITATIONS.where(invitations.c.id == invitation.id))[0]
+
+
+def open_invitations(connection: Connection, account_id: int, now_ms: int) -> Sequence[Invitation]:
+    """Return what has been neither accepted nor left to expire, newest first."""
+    asked = _INVITATIONS.where(
+        invitations.c.account_id == account_id,
+        invitations.c.accepted_ms.is_(None),
+        invitations.c.expires_ms > now_ms,
+    ).order_by(invitations.c.created_ms.desc(), invitations.c.id.desc())
+    return _read(connection, asked)
+
+
+def accept(connection: Connection, invitation_id: int, user_id: int, now_ms: int) -> bool:
+    """Mark an invitation as accepted. False when somebody else was faster."""
+    changed = (
+        update(invitations)
+        .where(invitations.c.id == invitation_id, invitations.c.accepted_ms.is_(None))
+        .values(accepted_ms=now_ms, accepted_by=user_id)
+    )
+    return connection.execute(changed).rowcount == 1
+
+
+def _read(connection: Connection, asked: Select[Any]) -> list[Invitation]:
+    return [_invitation(row) for row in connection.execute(asked)]
+
+
+def _invitation(row: Row[*tuple[Any, ...]]) -> Invitation:
+    return Invitation(
+        id=row.id,
+        account_id=row.account_id,
+        account_name=row.account_name,
+        email=row.email,
+        role=Role(row.role),
+        inviter_email=row.inviter_email,
+        expires_ms=row.expires_ms,
+        accepted_ms=row.accepted_ms,
+    )

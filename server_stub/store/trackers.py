@@ -1,0 +1,189 @@
+"""Trackers and their tracking tokens: every question about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, insert, select, update
+
+from server_stub.domain.tracker import Tracker, TrackerDraft
+from server_stub.store import dialect
+from server_stub.store.ids import new_id
+from server_stub.store.tables import trackers, tracking_tokens, users
+from telemhq_agents.contract.resources import TrackerState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+_TRACKERS = (
+    select(
+        trackers.c.account_id,
+        trackers.c.id,
+        trackers.c.owner_id,
+        users.c.email.label("owner_email"),
+        trackers.c.name,
+        trackers.c.state,
+        trackers.c.device_id,
+        trackers.c.source,
+        trackers.c.created_ms,
+        trackers.c.last_run_ms,
+        trackers.c.last_status,
+        tracking_tokens.c.token.label("tracking_token"),
+    )
+    .join_from(trackers, users, users.c.id == trackers.c.owner_id)
+    .join(
+        tracking_tokens,
+        and_(
+            tracking_tokens.c.tracker_id == trackers.c.id,
+            tracking_tokens.c.revoked_ms.is_(None),
+        ),
+    )
+    .where(trackers.c.deleted_ms.is_(None))
+)
+
+
+def create(connection: Connection, draft: TrackerDraft, token: str, now_ms: int) -> int | None:
+    """Add a tracker and its tracking token and return its id.
+
+    None when its owner's device has one for this source already: nothing is then written.
+    """
+    tracker_id = new_id()
+    values = {
+        "account_id": draft.account_id,
+        "id": tracker_id,
+        "owner_id": draft.owner_id,
+        "name": draft.name,
+        "state": TrackerState.NEW.value,
+        "device_id": draft.device_id,
+        "source": draft.source,
+        "created_ms": now_ms,
+    }
+    adding = (
+        dialect.insert(connection, trackers)
+        .values(values)
+        .on_conflict_do_nothing()
+        .returning(trackers.c.id)
+    )
+    if connection.execute(adding).first() is None:
+        return None
+    _add_token(connection, draft.account_id, tracker_id, token, now_ms)
+    return tracker_id
+
+
+def get_or_create(
+    connection: Connection, draft: TrackerDraft, token: str, now_ms: int
+) -> tuple[Tracker, bool]:
+    """Return the tracker that a device has for a source, and whether it was made just now."""
+    made = create(connection, draft, token, now_ms) is not None
+    tracker = find_of_device(connection, draft)
+    if tracker is None:
+        raise LookupError("a device's tracker vanished in the transaction that made or met it")
+    return tracker, made
+
+
+def find(connection: Connection, tracker_id: int, account_ids: Collection[int]) -> Tracker | None:
+    """Return a tracker that is not deleted, if it belongs to one of these accounts."""
+    found = _read(connection, trackers.c.account_id.in_(account_ids), trackers.c.id == tracker_id)
+    return found[0] if found else None
+
+
+def find_of_device(connection: Connection, draft: TrackerDraft) -> Tracker | None:
+    """Return the tracker that a device of this owner has for a source."""
+    found = _read(
+        connection,
+        trackers.c.account_id == draft.account_id,
+        trackers.c.owner_id == draft.owner_id,
+        trackers.c.device_id == draft.device_id,
+        trackers.c.source == draft.source,
+    )
+    return found[0] if found else None
+
+
+def of_account(
+    connection: Connection, account_id: int, owner_id: int | None = None
+) -> Sequence[Tracker]:
+    """Return an account's trackers, or those of one owner in it, by name."""
+    owned = () if owner_id is None else (trackers.c.owner_id == owner_id,)
+    return _read(connection, trackers.c.account_id == account_id, *owned)
+
+
+def change(connection: Connection, tracker: Tracker, *, name: str, state: TrackerState) -> None:
+    """Set a tracker's name and state, each only where it differs from what the caller saw."""
+    if name != tracker.name:
+        _change(connection, tracker, name=name)
+    if state != tracker.state:
+        _change(connection, tracker, state=state.value)
+
+
+def delete(connection: Connection, tracker: Tracker, now_ms: int) -> None:
+    """Delete a tracker: its runs and sums stay, its tracking token is answered as gone."""
+    _change(connection, tracker, deleted_ms=now_ms)
+
+
+def rotate(connection: Connection, tracker: Tracker, token: str, now_ms: int) -> None:
+    """Give a tracker another tracking token; the one before is revoked at once."""
+    revoked = (
+        update(tracking_tokens)
+        .where(tracking_tokens.c.tracker_id == tracker.id, tracking_tokens.c.revoked_ms.is_(None))
+        .values(revoked_ms=now_ms)
+    )
+    connection.execute(revoked)
+    _add_token(connection, tracker.account_id, tracker.id, token, now_ms)
+
+
+def names(connection: Connection, account_id: int) -> dict[int, str]:
+    """Return the names of an account's trackers by id, deleted ones included."""
+    asked = select(trackers.c.id, trackers.c.name).where(trackers.c.account_id == account_id)
+    return {row.id: row.name for row in connection.execute(asked)}
+
+
+def ids_named(connection: Connection, account_id: int, name_or_id: str) -> tuple[int, ...]:
+    """Return the trackers of an account that bear this name, or this id; deleted ones included."""
+    meant: ColumnElement[bool] = trackers.c.name == name_or_id
+    if name_or_id.isascii() and name_or_id.isdigit() and len(name_or_id) < len(str(1 << 63)):
+        meant |= trackers.c.id == int(name_or_id)
+    asked = select(trackers.c.id).where(trackers.c.account_id == account_id, meant)
+    return tuple(connection.execute(asked).scalars())
+
+
+def _change(connection: Connection, tracker: Tracker, **values: object) -> None:
+    changed = update(trackers).where(
+        trackers.c.account_id == tracker.account_id, trackers.c.id == tracker.id
+    )
+    connection.execute(changed.values(values))
+
+
+def _add_token(
+    connection: Connection, account_id: int, tracker_id: int, token: str, now_ms: int
+) -> None:
+    values = {
+        "token": token,
+        "account_id": account_id,
+        "tracker_id": tracker_id,
+        "created_ms": now_ms,
+    }
+    connection.execute(insert(tracking_tokens).values(values))
+
+
+def _read(connection: Connection, *conditions: ColumnElement[bool]) -> list[Tracker]:
+    asked = _TRACKERS.where(*conditions).order_by(trackers.c.name, trackers.c.id)
+    return [_tracker(row) for row in connection.execute(asked)]
+
+
+def _tracker(row: Row[*tuple[Any, ...]]) -> Tracker:
+    return Tracker(
+        account_id=row.account_id,
+        id=row.id,
+        owner_id=row.owner_id,
+        owner_email=row.owner_email,
+        name=row.name,
+        state=TrackerState(row.state),
+        device_id=row.device_id,
+        source=row.source,
+        created_ms=row.created_ms,
+        last_run_ms=row.last_run_ms,
+        last_status=row.last_status,
+        tracking_token=row.tracking_token,
+    )

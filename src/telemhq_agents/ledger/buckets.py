@@ -1,0 +1,106 @@
+"""Buckets: the sums of facts and turns, recomputed for whole turns, never incremented."""
+
+# ruff: noqa: S608 - statements are put together from column names of ours, never from input
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from telemhq_agents.contract.amounts import AMOUNT_FIELDS
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+_FIGURES = (
+    "responses",
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+    "cost_nano",
+    "unpriced_tokens",
+)
+"""The figures that facts bring; runs, failures and durations come from turns."""
+
+AMOUNTS = ", ".join(AMOUNT_FIELDS)
+
+_SPAN = "CASE WHEN {0}.slot_ms < 0 THEN {0}.{1} ELSE 'w' || {0}.slot_ms END"
+
+_FROM_FACTS = f"""
+    INSERT INTO buckets (source, session_id, thread_id, turn_key, span, provider, model, project,
+        log_project, quarter_ms, cwd, first_ms, last_ms, {", ".join(_FIGURES)})
+    SELECT f.source, f.session_id, f.thread_id, f.turn_key, {_SPAN.format("f", "turn_key")},
+        f.provider, f.model, p.project, p.log_project, f.quarter_ms,
+        min(p.cwd), min(f.at_ms), max(f.at_ms),
+        count(*), sum(f.input_tokens), sum(f.cached_input_tokens), sum(f.cache_write_tokens),
+        sum(f.output_tokens), sum(f.reasoning_tokens), sum(f.input_tokens + f.output_tokens),
+        sum(f.cost_nano), sum(f.unpriced_tokens)
+    FROM temp.touched CROSS JOIN facts f ON f.turn_key = touched.key
+        CROSS JOIN places p ON p.id = f.place_id
+    GROUP BY f.turn_key, f.quarter_ms, f.slot_ms, f.model, f.provider, p.project, p.log_project,
+        f.session_id, f.thread_id, f.source"""
+
+# The first bucket of a turn is that of its earliest response. Ties are broken by what the log
+# tells; `project`, which two machines may name differently, comes last.
+_COUNT_TURNS = """
+    UPDATE buckets SET runs = 1, failures = (turns.status = 'error'),
+        duration_ms = coalesce(turns.duration_ms, 0)
+    FROM turns WHERE turns.key = buckets.turn_key AND buckets.id IN (
+        SELECT id FROM (
+            SELECT b.id, row_number() OVER (PARTITION BY b.turn_key ORDER BY b.first_ms, b.model,
+                b.provider, b.log_project, b.session_id, b.thread_id, b.source, b.project) AS place
+            FROM temp.touched CROSS JOIN buckets b ON b.turn_key = touched.key)
+        WHERE place = 1)"""
+
+_TURNS_WITHOUT_USAGE = f"""
+    INSERT INTO buckets (source, session_id, thread_id, turn_key, span, provider, model, project,
+        log_project, quarter_ms, cwd, first_ms, last_ms, runs, failures, duration_ms)
+    SELECT t.source, t.session_id, t.thread_id, t.key, {_SPAN.format("t", "key")}, '', '',
+        p.project, p.log_project, t.quarter_ms, p.cwd, coalesce(t.ended_ms, t.started_ms),
+        coalesce(t.ended_ms, t.started_ms), 1, t.status = 'error', coalesce(t.duration_ms, 0)
+    FROM temp.touched CROSS JOIN turns t ON t.key = touched.key
+        CROSS JOIN places p ON p.id = t.place_id
+    WHERE NOT EXISTS (SELECT 1 FROM facts f WHERE f.turn_key = t.key)"""
+
+_OPEN_SPANS = """
+    INSERT INTO open_spans (source, session_id, thread_id, span, touched_ms)
+    SELECT DISTINCT b.source, b.session_id, b.thread_id, b.span, ?
+    FROM temp.touched CROSS JOIN buckets b ON b.turn_key = touched.key
+    WHERE true
+    ON CONFLICT DO UPDATE SET touched_ms = excluded.touched_ms"""
+
+
+def touch(connection: sqlite3.Connection, turn_keys: Iterable[str]) -> None:
+    """Name turns whose buckets must be recomputed."""
+    _touched(connection)
+    connection.executemany(
+        "INSERT OR IGNORE INTO temp.touched VALUES (?)", ((key,) for key in turn_keys)
+    )
+
+
+def touch_source(connection: sqlite3.Connection, source: str, from_ms: int) -> None:
+    """Name every turn of `source` that has something from the quarter `from_ms` on."""
+    _touched(connection)
+    connection.execute(
+        "INSERT OR IGNORE INTO temp.touched SELECT turn_key FROM buckets "
+        "WHERE source = ? AND quarter_ms >= ?",
+        (source, from_ms),
+    )
+
+
+def _touched(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS touched (key TEXT PRIMARY KEY)")
+
+
+def recompute(connection: sqlite3.Connection, now_ms: int) -> None:
+    """Make the buckets of every touched turn anew, and open their spans, old and new, for queueing."""
+    connection.execute(_OPEN_SPANS, (now_ms,))
+    connection.execute("DELETE FROM buckets WHERE turn_key IN (SELECT key FROM temp.touched)")
+    connection.execute(_FROM_FACTS)
+    connection.execute(_COUNT_TURNS)
+    connection.execute(_TURNS_WITHOUT_USAGE)
+    connection.execute(_OPEN_SPANS, (now_ms,))
+    connection.execute("DELETE FROM temp.touched")

@@ -1,0 +1,93 @@
+"""Opening the ledger's file, its transactions, and what its errors mean to a person."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from telemhq_agents.errors import DamagedError, TelemhqError
+from telemhq_agents.ledger.schema import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUSY_TIMEOUT_S = 30.0
+_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_PRIMARY_CODE = 0xFF
+
+
+def open_connection(path: Path) -> sqlite3.Connection:
+    """Open the ledger at `path`, made if it is not there (file 0600, directory 0700).
+
+    Raises DamagedError when it cannot be read, SettingsError when a newer program wrote it.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise DamagedError(
+            f"The ledger {path} cannot be opened: {error.strerror or error}.",
+            "Check the permissions of the file and its directory.",
+        ) from error
+    with explained(path):
+        return _prepared(path)
+
+
+def _prepared(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -32000")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        migrate(connection, str(path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Make what happens inside one step; inside another transaction it becomes part of that."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours: which file, what happened, what to do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _explain(path, error) from error
+
+
+def _explain(path: Path, error: sqlite3.DatabaseError) -> TelemhqError:
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    if code in _BROKEN:
+        return DamagedError(
+            f"The ledger {path} is damaged: {error}.",
+            f"Move it away (mv {path} {path}.damaged) and run: telemhq agent once. The logs are "
+            "read again, and what the server has is not counted twice.",
+        )
+    if code in _BUSY:
+        return TelemhqError(
+            f"The ledger {path} is held by another process.", "Try again in a minute."
+        )
+    return DamagedError(
+        f"The ledger {path} cannot be used: {error}.",
+        "Check the space left on its disk and the permissions of its directory.",
+    )

@@ -1,0 +1,126 @@
+"""The local usage report, out of the buckets."""
+
+# ruff: noqa: S608 - statements are put together from column names of ours, never from input
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from telemhq_agents.clock import quarter
+from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
+from telemhq_agents.contract.usage_report import UsageReport, UsageRow, sum_rows
+from telemhq_agents.errors import UsageError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from telemhq_agents.usage import Source
+
+_COLUMNS = {
+    "day": "local_day(quarter_ms)",
+    "hour": "local_hour(quarter_ms)",
+    "model": "model",
+    "project": "project",
+    "session": "session_id",
+    "thread": "thread_id",
+    "source": "source",
+    "member": "?",
+}
+_SUMS = ", ".join(f"sum({name})" for name in AMOUNT_FIELDS)
+
+
+def usage(
+    connection: sqlite3.Connection,
+    group_by: Sequence[str],
+    *,
+    since_ms: int | None,
+    until_ms: int | None,
+    timezone: str,
+    source: Source | None,
+    member: str,
+) -> UsageReport:
+    """Sum the buckets from `since_ms` (its quarter-hour) to before `until_ms` by the groups named.
+
+    Raises UsageError for a group the ledger does not know, and for an unknown time zone.
+    """
+    columns = [_column(name) for name in group_by]
+    _install(connection, _zone(timezone))
+    where, values = _where(since_ms, until_ms, source)
+    keys = "".join(f"{column}, " for column in columns)
+    names = [member for name in group_by if name == "member"]
+    groups = f" GROUP BY {', '.join(str(i + 1) for i in range(len(columns)))}" if columns else ""
+    found = connection.execute(
+        f"SELECT {keys}{_SUMS} FROM buckets WHERE {where}{groups}", (*names, *values)
+    )
+    width = len(columns)
+    rows = [
+        UsageRow(tuple(row[:width]), Amounts(*(figure or 0 for figure in row[width:])))
+        for row in found
+    ]
+    return sum_rows(group_by, [row for row in rows if row.amounts])
+
+
+def _column(name: str) -> str:
+    column = _COLUMNS.get(name)
+    if column is None:
+        raise UsageError(
+            f"Usage of this machine cannot be grouped by {name!r}.",
+            f"Use one or more of: {', '.join(_COLUMNS)}.",
+        )
+    return column
+
+
+def _where(
+    since_ms: int | None, until_ms: int | None, source: Source | None
+) -> tuple[str, list[object]]:
+    terms: list[str] = ["true"]
+    values: list[object] = []
+    if since_ms is not None:
+        terms.append("quarter_ms >= ?")
+        values.append(quarter(since_ms))
+    if until_ms is not None:
+        terms.append("quarter_ms < ?")
+        values.append(until_ms)
+    if source is not None:
+        terms.append("source = ?")
+        values.append(source.value)
+    return " AND ".join(terms), values
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UsageError(
+            f"There is no time zone {name!r}.", "Use an IANA name, such as Europe/Berlin."
+        ) from error
+
+
+def _install(connection: sqlite3.Connection, zone: ZoneInfo) -> None:
+    """Teach the connection what a quarter-hour is called in `zone`."""
+    connection.create_function("local_day", 1, _namer(zone, local_day), deterministic=True)
+    connection.create_function("local_hour", 1, _namer(zone, local_hour), deterministic=True)
+
+
+def _namer(zone: ZoneInfo, name: Callable[[datetime], str]) -> Callable[[int], str]:
+    @cache
+    def named(quarter_ms: int) -> str:
+        return name(datetime.fromtimestamp(quarter_ms // 1000, tz=zone))
+
+    return named
+
+
+def local_day(moment: datetime) -> str:
+    """Return the day of a moment, as its own clock shows it: 2026-11-20."""
+    return moment.date().isoformat()
+
+
+def local_hour(moment: datetime) -> str:
+    """Return the hour of a moment with its offset from UTC: 2026-11-20T09:00+05:30."""
+    start = moment.replace(minute=0, second=0, microsecond=0)
+    offset = moment.utcoffset() or timedelta()
+    return start.replace(tzinfo=timezone(offset)).isoformat(timespec="minutes")

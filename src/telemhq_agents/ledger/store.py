@@ -1,0 +1,299 @@
+"""The ledger: this machine's own store of usage facts, cursors and outbox.
+
+Open it, use it from one thread, close it. Several processes may have it open at once; what books
+logs holds `booking`, what sends holds `delivering`.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from telemhq_agents import clock, locations
+from telemhq_agents.ledger import booking, destinations, locks, outbox, queueing, report
+from telemhq_agents.ledger.connection import explained, open_connection, transaction
+from telemhq_agents.ledger.records import Cursor, OutboxState
+from telemhq_agents.pricing import OVERRIDE_FILE, Prices
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import TracebackType
+
+    from telemhq_agents.contract.ping import Recorded
+    from telemhq_agents.contract.usage_report import UsageReport
+    from telemhq_agents.ledger.records import Batch, Booked, DeviceFacts, OutboxCounts, OutboxRow
+    from telemhq_agents.usage import Source
+
+SETTLE_MS = 120_000
+"""How long nothing must be added to a turn without an end before it is sent."""
+
+
+class Ledger:
+    """One open ledger. Every method that changes something is one transaction by itself."""
+
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        prices: Prices | None,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.path = path
+        self._connection = connection
+        self._prices = prices
+        self._now_ms = now_ms
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        prices: Prices | None = None,
+        now_ms: Callable[[], int] = clock.now_ms,
+    ) -> Self:
+        """Open the ledger at `path`, made if it is not there.
+
+        Facts are priced with `prices`, by default this version's and the user's own. Raises DamagedError when the
+        file cannot be read, SettingsError when a newer program wrote it.
+        """
+        return cls(path, open_connection(path), prices, now_ms)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make several changes one step: all of them are on disk afterwards, or none."""
+        with explained(self.path), transaction(self._connection):
+            yield
+
+    def booking(self, wait_s: float) -> AbstractContextManager[bool]:
+        """Hold the lock of those who read logs; yields whether it was got within `wait_s`."""
+        return locks.held(self.path.parent / "locks" / "booking.lock", wait_s)
+
+    def delivering(self, wait_s: float = 0) -> AbstractContextManager[bool]:
+        """Hold the lock of those who empty the outbox; yields whether it was got."""
+        return locks.held(self.path.parent / "locks" / "delivering.lock", wait_s)
+
+    # Reading logs
+
+    def cursors(self, source: Source) -> dict[str, Cursor]:
+        """Return how far each log of `source` has been read, by file key."""
+        with explained(self.path):
+            rows = self._connection.execute(
+                'SELECT file_key, path, inode, size, mtime_ns, fingerprint, "offset", state '
+                "FROM cursors WHERE source = ?",
+                (source.value,),
+            ).fetchall()
+        return {row[0]: _cursor(source, *row) for row in rows}
+
+    def book(self, batch: Batch) -> Booked:
+        """Book facts, turns and cursors in one transaction; what is known already adds nothing."""
+        if self._prices is None:
+            self._prices = Prices.load(locations.ours().config / OVERRIDE_FILE)
+        with self.transaction():
+            return booking.book(
+                self._connection,
+                batch,
+                prices=self._prices,
+                slots=destinations.slots(self._connection),
+                now_ms=self._now_ms(),
+            )
+
+    # Reading usage
+
+    def usage(
+        self,
+        group_by: Sequence[str],
+        *,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        timezone: str = "UTC",
+        source: Source | None = None,
+        member: str = "me",
+    ) -> UsageReport:
+        """Sum the buckets by the groups named, from `since_ms` to before `until_ms`.
+
+        `member` is what the one member of this machine is called. Raises UsageError for a group
+        or a time zone that does not exist.
+        """
+        with explained(self.path):
+            return report.usage(
+                self._connection,
+                group_by,
+                since_ms=since_ms,
+                until_ms=until_ms,
+                timezone=timezone,
+                source=source,
+                member=member,
+            )
+
+    # Where things go
+
+    def set_destination(self, source: Source, destination_id: str, since_ms: int) -> None:
+        """Send what `source` adds from the quarter of `since_ms` on to `destination_id`.
+
+        "" sends it nowhere. Setting the same one again only ever moves its beginning back.
+        """
+        with self.transaction():
+            destinations.set_destination(self._connection, source.value, destination_id, since_ms)
+
+    def destination(self, source: Source) -> str:
+        """Return the destination of what `source` adds now, "" for none."""
+        with explained(self.path):
+            history = destinations.histories(self._connection).get(source.value, [])
+        return history[-1].destination if history else ""
+
+    def backfill(self, destination_id: str, since_ms: int) -> None:
+        """Send to `destination_id` also what is older, from the quarter of `since_ms` on."""
+        with self.transaction():
+            destinations.backfill(self._connection, destination_id, since_ms)
+
+    def set_coalescing(self, source: Source, history: Sequence[tuple[int, int]]) -> None:
+        """Gather the pings of `source` in windows: (from when, window in ms or 0), in order.
+
+        Each begins with a quarter-hour; a window is 1, 3, 5 or 15 minutes. Histories are added to,
+        never rewritten (`credentials.coalescing` keeps them). Raises SettingsError otherwise.
+        """
+        with self.transaction():
+            destinations.set_coalescing(self._connection, source.value, history, self._now_ms())
+
+    # The outbox
+
+    def queue_due(
+        self,
+        now_ms: int,
+        *,
+        device: DeviceFacts,
+        settle_ms: int = SETTLE_MS,
+        limit: int | None = None,
+    ) -> int:
+        """Queue what destinations were not told yet and is settled; return how many pings.
+
+        With `limit`, stops soon after that many; the next call goes on.
+        """
+        with self.transaction():
+            return queueing.queue_due(
+                self._connection, now_ms, device=device, settle_ms=settle_ms, limit=limit
+            )
+
+    def enqueue(self, destination: str, key: str, body: bytes, created_ms: int) -> bool:
+        """Put a ping that was born elsewhere into the outbox, once; False when it was known.
+
+        `destination` is the id of a destination, or a ping URL.
+        """
+        with self.transaction():
+            return outbox.enqueue(self._connection, destination, key, body, created_ms)
+
+    def outbox(self, state: OutboxState | None = None) -> list[OutboxRow]:
+        """Return the rows of one state, or all, oldest first."""
+        with explained(self.path):
+            return outbox.rows(self._connection, state)
+
+    def counts(self) -> OutboxCounts:
+        """Count the outbox by state."""
+        with explained(self.path):
+            return outbox.counts(self._connection)
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next pending row may be sent; None when none is pending."""
+        with explained(self.path):
+            return outbox.next_due_ms(self._connection)
+
+    def take(self, now_ms: int, limit: int, exclude: Collection[str] = ()) -> list[OutboxRow]:
+        """Return up to `limit` pending rows that may be sent now, none of `exclude`'s destinations.
+
+        Hold `delivering` until each of them has its outcome.
+        """
+        with explained(self.path):
+            return outbox.take(self._connection, now_ms, limit, exclude)
+
+    def begin_sending(self, row: OutboxRow) -> None:
+        """Note, before sending it, a ping that no key protects from counting twice."""
+        with self.transaction():
+            outbox.begin_sending(self._connection, row)
+
+    def delivered(self, row: OutboxRow) -> None:
+        """Let a row go that the server has."""
+        with self.transaction():
+            outbox.delivered(self._connection, row, self._now_ms())
+
+    def answered_duplicate(self, row: OutboxRow, recorded: Recorded | None) -> None:
+        """Let a row go whose key the server knew; it was told what it says it holds."""
+        with self.transaction():
+            outbox.answered_duplicate(self._connection, row, recorded, self._now_ms())
+
+    def retry(self, row: OutboxRow, next_attempt_ms: int, error: str) -> None:
+        """Send a row again at `next_attempt_ms`."""
+        with self.transaction():
+            outbox.retry(self._connection, row, next_attempt_ms, error)
+
+    def pause(self, destination: str, until_ms: int, reason: str) -> None:
+        """Leave a destination in peace until `until_ms`; its next success ends the pause."""
+        with self.transaction():
+            outbox.pause(self._connection, destination, until_ms, reason)
+
+    def failures_in_a_row(self, destination: str) -> int:
+        """Return how often a destination was paused since its last success."""
+        with explained(self.path):
+            return outbox.failures_in_a_row(self._connection, destination)
+
+    def park(self, row: OutboxRow, error: str) -> None:
+        """Keep a row that the server will never take, for a person to look at."""
+        with self.transaction():
+            outbox.settle(self._connection, row, OutboxState.PARKED, error)
+
+    def park_all(self, destination: str, error: str) -> int:
+        """Park what waits for a destination that refuses us altogether; return how much."""
+        with self.transaction():
+            return outbox.park_all(self._connection, destination, error)
+
+    def uncertain(self, row: OutboxRow, error: str) -> None:
+        """Keep a row of which nobody knows whether it arrived, for a person to look at."""
+        with self.transaction():
+            outbox.settle(self._connection, row, OutboxState.UNCERTAIN, error)
+
+    def unpark(
+        self,
+        destination: str | None = None,
+        states: Collection[OutboxState] = (OutboxState.PARKED,),
+    ) -> int:
+        """Send again what waits for a person, of one destination or all; return how much."""
+        with self.transaction():
+            return outbox.unpark(self._connection, destination, states)
+
+    def forget(self, row: OutboxRow) -> None:
+        """Drop a row because a person said so."""
+        with self.transaction():
+            outbox.forget(self._connection, row, self._now_ms())
+
+
+def _cursor(  # noqa: PLR0917 - one argument a column
+    source: Source,
+    file_key: str,
+    path: str,
+    inode: int,
+    size: int,
+    mtime_ns: int,
+    fingerprint: str,
+    offset: int,
+    state: str,
+) -> Cursor:
+    read = json.loads(state)
+    return Cursor(source, file_key, path, inode, size, mtime_ns, fingerprint, offset, read)

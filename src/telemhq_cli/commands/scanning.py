@@ -1,0 +1,67 @@
+"""Reading this machine's logs for a command that needs no server."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from telemhq_agents import clock, locations
+from telemhq_cli.render.output import note, say, show_json
+from telemhq_cli.render.progress import patience
+from telemhq_cli.render.words import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from telemhq_agents.collecting import ScanReport
+    from telemhq_agents.ledger.store import Ledger
+    from telemhq_agents.usage import Source
+
+WAIT_S = 10.0
+
+
+@contextmanager
+def read_logs(sources: Sequence[Source]) -> Iterator[Ledger]:
+    """Open the ledger with what is new in the logs of these sources booked."""
+    with _read(sources) as (ledger, _):
+        yield ledger
+
+
+def scan_now(sources: Sequence[Source], *, as_json: bool) -> None:
+    """Book what is new and tell how much that was."""
+    with _read(sources) as (_, reports):
+        pass
+    if as_json:
+        show_json({source.value: asdict(report) for source, report in reports.items()})
+        return
+    for source, report in reports.items():
+        say(in_words(source, report))
+
+
+def in_words(source: Source, report: ScanReport) -> str:
+    """Say in one line what a scan found."""
+    bad = f", {whole(report.bad_lines)} lines not understood" if report.bad_lines else ""
+    return (
+        f"{source.value.capitalize()}: {whole(report.files)} logs, {whole(report.files_read)} read,"
+        f" {whole(report.new_facts)} new responses{bad}."
+    )
+
+
+@contextmanager
+def _read(
+    sources: Sequence[Source],
+) -> Iterator[tuple[Ledger, dict[Source, ScanReport]]]:
+    from telemhq_agents.privacy import ProjectNamer  # noqa: PLC0415 - not needed for --help
+    from telemhq_cli import agent  # noqa: PLC0415 - same
+
+    reports: dict[Source, ScanReport] = {}
+    with agent.open_ledger(locations.ours()) as ledger:
+        with patience("Reading logs …"), ledger.booking(WAIT_S) as ours:
+            if ours:
+                reports = agent.read_logs(ledger, sources, ProjectNamer(), clock.now_ms())
+        if not ours:
+            note("telemhq: another process reads the logs; what it has not booked yet is missing")
+        for report in reports.values():
+            note(*(f"telemhq: {problem}" for problem in report.problems))
+        yield ledger, reports

@@ -1,0 +1,110 @@
+"""`telemhq server …`: the reference server. The one place that reaches `server_stub`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from telemhq_agents.errors import SettingsError
+from telemhq_cli.commands.options import AsJson  # noqa: TC001 - read by Typer
+from telemhq_cli.render.output import note, say, show_json
+
+if TYPE_CHECKING:
+    from server_stub.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="A server of your own.")
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="sqlite:///PATH or postgresql://…; without it SQLite in your data directory"
+        " [env: TELEMHQ_DATABASE_URL].",
+    ),
+]
+
+
+@app.command()
+def init(
+    email: Annotated[str, typer.Option("--email", metavar="EMAIL", help="The owner's address.")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The owner's name.")
+    ] = None,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create the database, an owner and a first API key.
+
+    The key is shown this once.
+    """
+    settings = _settings({"TELEMHQ_DATABASE_URL": database})
+    from server_stub.setup import initialise  # noqa: PLC0415 - an extra, and 500 ms of it
+
+    made = initialise(settings, email, name)
+    if as_json:
+        show_json(made)
+        return
+    note(f"The server has an owner, {made.email}. The API key, shown this once:")
+    say(made.api_key)
+    note("", "Next: telemhq server run", f"      {login_command(settings)}")
+
+
+@app.command()
+def run(
+    host: Annotated[
+        str | None,
+        typer.Option("--host", metavar="ADDRESS", help="Listen here [env: TELEMHQ_HOST]."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="NUMBER", help="0 takes a free one [env: TELEMHQ_PORT]."),
+    ] = None,
+    database: Database = None,
+) -> None:
+    """Run the server until it is stopped; prints its URL once it listens."""
+    given = {
+        "TELEMHQ_HOST": host,
+        "TELEMHQ_PORT": None if port is None else str(port),
+        "TELEMHQ_DATABASE_URL": database,
+    }
+    settings = _settings(given)
+    from server_stub.run import serve  # noqa: PLC0415 - an extra, and 500 ms of it
+
+    serve(settings, ready=_announce)
+
+
+def _announce(url: str) -> None:
+    say(f"TelemHQ listens on {url}")
+    sys.stdout.flush()
+
+
+def login_command(settings: Settings) -> str:
+    """Return how to log in to a server with these settings."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - any address means this one too
+    shown = f"[{host}]" if ":" in host else host
+    url = settings.public_url or f"http://{shown}:{settings.port}"
+    return f"telemhq login --url {url}"
+
+
+def _settings(given: dict[str, str | None]) -> Settings:
+    _require_extra()
+    from server_stub.settings import load  # noqa: PLC0415 - an extra
+
+    overrides = {name: value for name, value in given.items() if value is not None}
+    # An option wins over the variable, and over the file that a variable names.
+    hidden = {f"{name}_FILE" for name in overrides}
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    return load({**kept, **overrides})
+
+
+def _require_extra() -> None:
+    missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"The server's own packages are not installed ({', '.join(missing)} missing).",
+            "pip install 'telemhq[server]'",
+        )

@@ -1,0 +1,87 @@
+"""Every command, and how one of them is run."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from telemhq_agents.errors import UsageError
+from telemhq_cli.commands import (
+    agent,
+    claude,
+    codex,
+    config,
+    key,
+    login,
+    ping,
+    server,
+    team,
+    tracker,
+    usage,
+)
+from telemhq_cli.render.output import note, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(
+    name="telemhq",
+    help="Know what your AI jobs and coding agents actually did.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"telemhq {version('telemhq')}")
+        raise typer.Exit
+
+
+@app.callback()
+def everything(
+    shown: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    del shown
+
+
+usage.add_to(app)
+ping.add_to(app)
+login.add_to(app)
+app.add_typer(tracker.app, name="tracker")
+app.add_typer(team.app, name="team")
+app.add_typer(key.app, name="key")
+app.add_typer(agent.app, name="agent")
+app.add_typer(codex.app, name="codex")
+app.add_typer(claude.app, name="claude")
+app.add_typer(server.app, name="server")
+app.add_typer(config.app, name="config")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line. Raises what the command raises; its own mistakes as UsageError."""
+    try:
+        code = app(args=list(arguments), prog_name="telemhq", standalone_mode=False)
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a verb: its help
+            note(*str(error).splitlines())
+            return error.exit_code
+        raise _as_usage_error(error) from error
+    except typer.Abort:
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _as_usage_error(error: typer.TyperException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "telemhq"
+    message = getattr(error, "format_message", lambda: str(error))()
+    return UsageError(message, f"{path} --help")

@@ -1,0 +1,185 @@
+"""The background loop: one instance, woken by changes, by the outbox's next try, or by the minute."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import contextmanager
+from dataclasses import asdict
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from telemhq_agents import clock, locations, spool
+from telemhq_agents.ledger import locks
+from telemhq_agents.usage import Source
+from telemhq_cli.agent import Pass, Plan, at_work
+from telemhq_cli.watching import Folder, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from telemhq_agents.locations import Locations
+    from telemhq_cli.agent import Agent
+
+FULL_PASS_S = 60.0
+DEBOUNCE_S = 1.0
+LOCK_WAIT_S = 1.0
+"""A hook that looks whether an agent runs holds the lock for a moment."""
+
+
+def status_path(ours: Locations) -> Any:  # noqa: ANN401 - a Path
+    """Return where the running agent writes what it does."""
+    return ours.data / "agent.json"
+
+
+def lock_path(ours: Locations) -> Any:  # noqa: ANN401 - a Path
+    """Return the lock that the one running agent holds."""
+    return ours.locks / "agent.lock"
+
+
+def read_status(ours: Locations) -> dict[str, Any]:
+    """Return what the agent last wrote, {} when it never did."""
+    try:
+        held = json.loads(status_path(ours).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def is_running(ours: Locations) -> bool:
+    """Tell whether an agent holds the lock now."""
+    if not lock_path(ours).exists():
+        return False
+    with locks.held(lock_path(ours), LOCK_WAIT_S) as got:
+        return not got
+
+
+def run(plan: Plan, said: Callable[[Pass], None]) -> bool:
+    """Make passes until SIGTERM or SIGINT; False when another agent runs already."""
+    ours = locations.ours()
+    with locks.held(lock_path(ours), LOCK_WAIT_S) as got:
+        if not got:
+            return False
+        stop, changed = Event(), Event()
+        with _stopped_by_signals(stop, changed), at_work(plan, stop) as agent:
+            _Loop(ours, plan, agent, stop=stop, changed=changed, said=said).go_on()
+        _write_status(ours, {"pid": os.getpid(), "stopped_ms": clock.now_ms()})
+    return True
+
+
+def wake() -> None:
+    """Take in what a hook has just left, unless an agent runs, which sees it by itself.
+
+    A hook leaves its entry before it looks at the lock: whoever holds the lock looks again after
+    letting go of it, so no entry is left to nobody.
+    """
+    ours = locations.ours()
+    while spool.pending_count(ours.spool):
+        with locks.held(lock_path(ours), 0) as got:
+            if not got:
+                return
+            before = spool.pending_count(ours.spool)
+            with at_work(Plan()) as agent:
+                agent.short_pass()
+        if spool.pending_count(ours.spool) >= before:
+            return  # what is left cannot be taken in now; the next wake or agent tries again
+
+
+class _Loop:
+    def __init__(
+        self,
+        ours: Locations,
+        plan: Plan,
+        agent: Agent,
+        *,
+        stop: Event,
+        changed: Event,
+        said: Callable[[Pass], None],
+    ) -> None:
+        self._ours = ours
+        self._plan = plan
+        self._agent = agent
+        self._stop = stop
+        self._changed = changed
+        self._said = said
+        self._started_ms = clock.now_ms()
+
+    def go_on(self) -> None:
+        watch = Watch(self._changed)
+        try:
+            while not self._stop.is_set():
+                watch.follow(folders(self._ours, self._plan.sources))
+                self._changed.clear()
+                done = self._agent.whole_pass()
+                self._said(done)
+                self._tell(done, is_polling=watch.is_polling)
+                self._wait()
+        finally:
+            watch.stop()
+
+    def _wait(self) -> None:
+        due_ms = self._agent.next_due_ms()
+        seconds = FULL_PASS_S
+        if due_ms is not None:
+            seconds = min(max((due_ms - clock.now_ms()) / 1000, DEBOUNCE_S), FULL_PASS_S)
+        if self._changed.wait(seconds):
+            self._stop.wait(DEBOUNCE_S)  # more of the same usually follows at once
+
+    def _tell(self, done: Pass, *, is_polling: bool) -> None:
+        status = {
+            "pid": os.getpid(),
+            "sources": [source.value for source in self._plan.sources],
+            "started_ms": self._started_ms,
+            "last_pass_ms": clock.now_ms(),
+            "watching_by": "polling" if is_polling else "notifications",
+            "last_pass": as_json(done),
+        }
+        _write_status(self._ours, status)
+
+
+def folders(ours: Locations, sources: Sequence[Source]) -> list[Folder]:
+    """Return what to watch: the spool, and the logs of these sources."""
+    found = [Folder(ours.spool, deep=False)]
+    if Source.CODEX in sources:
+        home = locations.codex_home()
+        found += [Folder(home / name) for name in ("sessions", "archived_sessions")]
+    if Source.CLAUDE in sources:
+        found += [Folder(home / "projects") for home in locations.claude_homes()]
+    return found
+
+
+def as_json(done: Pass) -> dict[str, Any]:
+    """Return a pass as JSON shows it."""
+    return {
+        "hooks": done.hooks,
+        "pings": done.pings,
+        "scans": {source.value: asdict(report) for source, report in done.scans.items()},
+        "queued": done.queued,
+        "delivery": None if done.delivery is None else asdict(done.delivery),
+        "problems": done.problems,
+    }
+
+
+def _write_status(ours: Locations, status: dict[str, Any]) -> None:
+    path = status_path(ours)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(json.dumps(status), encoding="utf-8")
+        unfinished.replace(path)
+    except OSError:
+        return  # a full disk must not end the loop; the ledger tells the same
+
+
+@contextmanager
+def _stopped_by_signals(stop: Event, changed: Event) -> Iterator[None]:
+    def hear(*_: object) -> None:
+        stop.set()
+        changed.set()
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,133 @@
+"""The nouns of the API as tables and pairs. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from telemhq_agents.contract.amounts import nano
+from telemhq_cli.render.table import Column, Table
+from telemhq_cli.render.words import duration, money, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from telemhq_agents.contract.resources import (
+        Account,
+        ApiKey,
+        Invitation,
+        Member,
+        Run,
+        Tracker,
+    )
+
+
+def trackers(found: Sequence[Tracker]) -> Table:
+    """Return trackers as a table; ping URLs, which are secrets, are left to `tracker show`."""
+    columns = (
+        Column("name", "Name"),
+        Column("id", "Id"),
+        Column("state", "State"),
+        Column("runs", "Runs", whole, is_figure=True),
+        Column("last_run_at", "Last run", _moment),
+        Column("last_status", "Status"),
+        Column("owner", "Owner"),
+    )
+    rows = [(t.name, t.id, t.state, t.runs, t.last_run_at, t.last_status, t.owner) for t in found]
+    return Table(columns, rows, empty="No trackers yet. Next: telemhq tracker create NAME")
+
+
+def tracker(one: Tracker) -> list[tuple[str, object]]:
+    """Return a tracker as pairs."""
+    return [
+        ("Name", one.name),
+        ("Id", one.id),
+        ("Ping URL", one.ping_url),
+        ("State", one.state),
+        ("Owner", one.owner),
+        ("Runs", whole(one.runs)),
+        ("Last run", f"{_moment(one.last_run_at)} {one.last_status}".strip() or "none yet"),
+        ("Created", _moment(one.created_at)),
+    ]
+
+
+def runs(found: Sequence[Run]) -> Table:
+    """Return runs as a table."""
+    columns = (
+        Column("received_at", "Received", _moment),
+        Column("kind", "Kind"),
+        Column("status", "Status"),
+        Column("project", "Project"),
+        Column("model", "Model"),
+        Column("total_tokens", "Tokens", whole, is_figure=True),
+        Column("cost_usd", "Cost", _cost, is_figure=True),
+        Column("duration_ms", "Took", duration, is_figure=True),
+    )
+    rows = [
+        (
+            *(run.received_at, run.kind, run.status, run.project, run.model),
+            *(run.total_tokens, run.cost_usd, run.duration_ms),
+        )
+        for run in found
+    ]
+    return Table(columns, rows, empty="No runs yet.")
+
+
+def members(found: Sequence[Member]) -> Table:
+    """Return members as a table."""
+    columns = (
+        Column("email", "E-mail"),
+        Column("name", "Name"),
+        Column("role", "Role"),
+        Column("state", "State"),
+        Column("joined_at", "Joined", _moment),
+    )
+    return Table(columns, [(m.email, m.name, m.role, m.state, m.joined_at) for m in found])
+
+
+def accounts(found: Sequence[Account], in_use: str) -> Table:
+    """Return accounts as a table; the one in use is marked."""
+    columns = (
+        Column("name", "Team"),
+        Column("id", "Id"),
+        Column("role", "Role"),
+        Column("timezone", "Time zone"),
+        Column("in_use", "In use", lambda used: "yes" if used else ""),
+    )
+    rows = [(a.name, a.id, a.role, a.timezone, a.id == in_use) for a in found]
+    return Table(columns, rows, empty="You are in no team. Next: telemhq team create NAME")
+
+
+def invitations(found: Sequence[Invitation]) -> Table:
+    """Return invitations as a table."""
+    columns = (
+        Column("email", "E-mail"),
+        Column("role", "Role"),
+        Column("invited_by", "Invited by"),
+        Column("expires_at", "Good until", _moment),
+        Column("accepted_at", "Accepted", _moment),
+    )
+    rows = [(i.email, i.role, i.invited_by, i.expires_at, i.accepted_at) for i in found]
+    return Table(columns, rows, empty="No invitations. Next: telemhq team invite EMAIL")
+
+
+def keys(found: Sequence[ApiKey]) -> Table:
+    """Return API keys as a table, without their secrets."""
+    columns = (
+        Column("name", "Name"),
+        Column("id", "Id"),
+        Column("prefix", "Begins with"),
+        Column("created_at", "Created", _moment),
+        Column("last_used_at", "Last used", _moment),
+        Column("revoked_at", "Revoked", _moment),
+    )
+    rows = [(k.name, k.id, k.prefix, k.created_at, k.last_used_at, k.revoked_at) for k in found]
+    return Table(columns, rows)
+
+
+def _moment(iso: str | None) -> str:
+    """Shorten RFC 3339 to the minute, in UTC as it came."""
+    return f"{iso[:10]} {iso[11:16]}Z" if iso else ""
+
+
+def _cost(usd_amount: float | None) -> str:
+    return "" if usd_amount is None else money(nano(usd_amount))

@@ -1,0 +1,87 @@
+"""A table before it is printed: raw cells, and columns that know how a cell reads. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from telemhq_cli.render.words import compact, whole
+
+GAP = 2
+
+
+def as_text(value: Any) -> str:  # noqa: ANN401 - any cell
+    """Write a cell that is no figure."""
+    return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `key` heads it for programs, `title` for people; figures stand right."""
+
+    key: str
+    title: str
+    reads: Callable[[Any], str] = as_text
+    is_figure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of raw cells, and how they read to a person."""
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[Any]]
+    total: Sequence[Any] | None = None
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    empty: str = "Nothing to show."
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as objects."""
+        return [
+            {column.key: cell for column, cell in zip(self.columns, row, strict=True)}
+            for row in self.rows
+        ]
+
+    def texts(self) -> list[list[str]]:
+        """Return every cell as a person reads it, the total last."""
+        rows = [*self.rows, *([] if self.total is None else [self.total])]
+        return [
+            [column.reads(cell) for column, cell in zip(self.columns, row, strict=True)]
+            for row in rows
+        ]
+
+    def widths(self) -> list[int]:
+        """Return how wide each column must be."""
+        texts = [[column.title for column in self.columns], *self.texts()]
+        return [max(len(row[index]) for row in texts) for index in range(len(self.columns))]
+
+    def lines(self) -> list[str]:
+        """Return the plain table: aligned, unboxed, nothing cut."""
+        heading = [self.title, ""] if self.title else []
+        if not self.rows:
+            return [*heading, self.empty]
+        widths = self.widths()
+        rule = "-" * (sum(widths) + GAP * (len(widths) - 1))
+        body = [self._line(row, widths) for row in self.texts()]
+        if self.total is not None:
+            body.insert(-1, rule)
+        titles = self._line([column.title for column in self.columns], widths)
+        return [*heading, titles, rule, *body, *(["", *self.notes] if self.notes else [])]
+
+    def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
+        cells = (
+            text.rjust(width) if column.is_figure else text.ljust(width)
+            for column, text, width in zip(self.columns, row, widths, strict=True)
+        )
+        return (" " * GAP).join(cells).rstrip()
+
+
+def narrowed(table: Table) -> Table:
+    """Return the table with its figures in short form, 12.3M, for a narrow terminal."""
+    columns = tuple(
+        replace(column, reads=compact) if column.reads is whole else column
+        for column in table.columns
+    )
+    return replace(table, columns=columns)

@@ -1,0 +1,55 @@
+"""How single values read: whole numbers, money, durations. Pure."""
+
+from __future__ import annotations
+
+NANO = 1_000_000_000
+_SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+_TENTH_OF_A_CENT = NANO // 10_000
+
+
+def whole(number: int) -> str:
+    """Write a number with thousands separators."""
+    return f"{number:,}"
+
+
+def compact(number: int) -> str:
+    """Write a number in at most six characters, 12.3M, for narrow terminals."""
+    size = abs(number)
+    for unit, suffix in _SUFFIXES:
+        if size >= unit:
+            scaled = number / unit
+            return f"{scaled:.0f}{suffix}" if abs(scaled) >= 100 else f"{scaled:.1f}{suffix}"  # noqa: PLR2004 - three digits
+    return str(number)
+
+
+def money(nano: int) -> str:
+    """Write nano-USD: cents, or hundredths of a cent below a dollar."""
+    if nano == 0:
+        return "$0.00"
+    sign, size = ("-" if nano < 0 else ""), abs(nano)
+    if size < _TENTH_OF_A_CENT:
+        return f"{sign}<$0.0001"
+    if size < NANO:
+        return f"{sign}${size / NANO:.4f}"
+    return f"{sign}${size / NANO:,.2f}"
+
+
+def cost(nano: int, unpriced_tokens: int) -> str:
+    """Write a cost; a star marks one that some tokens have no price for."""
+    if not unpriced_tokens:
+        return money(nano)
+    return f"{money(nano)}*" if nano else "unpriced*"
+
+
+def duration(ms: int | None) -> str:
+    """Write milliseconds as a person would say them."""
+    if ms is None:
+        return ""
+    seconds = ms / 1000
+    if seconds < 1:
+        return f"{ms} ms"
+    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

@@ -1,0 +1,63 @@
+"""Where a tracker's pings go: its URL as given, as kept on this machine, or as the server says."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from telemhq_agents import locations
+from telemhq_agents.errors import NotLoggedInError, UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from telemhq_agents.credentials import Credentials
+
+
+def is_url(target: str) -> bool:
+    """Tell whether this is a ping URL rather than a tracker's name or id."""
+    return target.startswith(("http://", "https://"))
+
+
+def profile_in_use(named: str | None) -> str:
+    """Return the profile that names are looked up in: the option, the variable, the setting."""
+    told = named or os.environ.get("TELEMHQ_PROFILE")
+    if told:
+        return told
+    path = locations.ours().settings
+    if not path.exists():
+        return "default"
+    from telemhq_agents import settings  # noqa: PLC0415 - TOML: 12 ms
+
+    return settings.load(path).profile.value
+
+
+def ping_url(target: str, profile: str) -> str:
+    """Return the ping URL of a URL, tracker name or id; "" where only the server could tell.
+
+    Raises UsageError where the server knows no such tracker (or several of that name),
+    NotLoggedInError where there is no server to ask.
+    """
+    if is_url(target):
+        return target
+    from telemhq_agents import credentials  # noqa: PLC0415 - 5 ms that a URL does not need
+
+    held = credentials.load(locations.ours().credentials)
+    return held.tracker(f"{profile}/{target}") or _ask(held, target, profile)
+
+
+def _ask(held: Credentials, target: str, profile: str) -> str:
+    from telemhq_agents.credentials import API_KEY_VARIABLE  # noqa: PLC0415 - loaded by now
+    from telemhq_cli.commands import session  # noqa: PLC0415 - httpx, for names not seen before
+
+    login = held.profiles.get(profile)
+    if not os.environ.get(API_KEY_VARIABLE) and (login is None or login.keyring):
+        raise NotLoggedInError(
+            f"This machine does not know the tracker {target!r}.",
+            "telemhq tracker list   (or give its ping URL)",
+        )
+    try:
+        with session.opened(profile) as here:
+            return here.tracker(target).ping_url
+    except UnreachableError:
+        return ""
+    except UsageError as error:
+        raise UsageError(f"{error.message} The ping is not recorded.", error.next_step) from error

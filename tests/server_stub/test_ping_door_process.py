@@ -1,0 +1,193 @@
+"""The server as a process of its own: how it starts, ends, and what a crash leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from server_stub.settings import Settings
+from server_stub.store.engine import reading_engine
+from server_stub.store.tables import buckets, runs
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tests.server_stub.conftest import LiveServer
+
+END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'"
+SERVE = """
+import sys
+from server_stub.run import serve
+from server_stub.settings import load
+serve(load(), ready=lambda url: print(url, flush=True))
+"""
+
+
+@pytest.fixture
+def start(database_url: str) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts server processes on the test's database."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run() -> subprocess.Popen[str]:
+        environ = os.environ | {"TELEMHQ_DATABASE_URL": database_url, "TELEMHQ_PORT": "0"}
+        process = subprocess.Popen(
+            [sys.executable, "-c", SERVE],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environ,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def stored(database_url: str) -> tuple[int, int]:
+    """How many runs are stored, and how many the buckets sum up to."""
+    engine = reading_engine(database_url)
+    with engine.connect() as connection, connection.begin():
+        count = connection.execute(select(func.count()).select_from(runs)).scalar_one()
+        summed = connection.execute(select(func.sum(buckets.c.runs))).scalar_one()
+    engine.dispose()
+    return count, int(summed or 0)
+
+
+def send_until_it_dies(
+    url: str, keys: list[str], tls: ssl.SSLContext, acknowledged: set[str]
+) -> None:
+    with httpx.Client(verify=tls, trust_env=False) as client:
+        for key in keys:
+            try:
+                answer = client.post(f"{url}/ping/tok", headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                return
+            if answer.status_code == 200:
+                acknowledged.add(key)
+
+
+def test_what_was_acknowledged_survives_a_kill_and_a_repeat_counts_once(
+    start: Callable[[], subprocess.Popen[str]],
+    add_tracker: Callable[..., str],
+    database_url: str,
+    no_certificates: ssl.SSLContext,
+) -> None:
+    add_tracker("tok")
+    keys = [[f"fact:{side}-{number}" for number in range(5000)] for side in range(4)]
+    acknowledged: set[str] = set()
+    process = start()
+    url = url_of(process)
+    threads = [
+        threading.Thread(target=send_until_it_dies, args=(url, part, no_certificates, acknowledged))
+        for part in keys
+    ]
+    for thread in threads:
+        thread.start()
+    while len(acknowledged) < 40:
+        time.sleep(0.001)
+
+    process.kill()
+    for thread in threads:
+        thread.join()
+    kept, summed = stored(database_url)
+
+    assert len(acknowledged) <= kept == summed
+    assert kept <= len(acknowledged) + len(threads)
+    sent = [key for part in keys for key in part if key in acknowledged][:30]
+    again: set[str] = set()
+    send_until_it_dies(url_of(start()), sent, no_certificates, again)
+    assert again == set(sent)
+    assert stored(database_url) == (kept, summed)
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_ends_well_and_says_nothing(
+    told: signal.Signals,
+    start: Callable[[], subprocess.Popen[str]],
+    add_tracker: Callable[..., str],
+    database_url: str,
+    no_certificates: ssl.SSLContext,
+) -> None:
+    add_tracker("tok")
+    process = start()
+    acknowledged: set[str] = set()
+    send_until_it_dies(url_of(process), ["a", "b"], no_certificates, acknowledged)
+
+    process.send_signal(told)
+    said, complained = process.communicate(timeout=20)
+
+    assert (process.returncode, said, complained) == (0, "", "")
+    assert stored(database_url) == (2, 2)
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        environ = os.environ | {"TELEMHQ_HOME": str(tmp_path), "TELEMHQ_PORT": port}
+        done = subprocess.run(
+            [sys.executable, "-c", SERVE], env=environ, capture_output=True, text=True, check=False
+        )
+
+    assert done.returncode != 0
+    assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
+
+
+def test_a_first_start_makes_the_embedded_database(
+    tmp_path: Any, no_certificates: ssl.SSLContext
+) -> None:
+    environ = {**os.environ, "TELEMHQ_HOME": str(tmp_path), "TELEMHQ_PORT": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE], env=environ, stdout=subprocess.PIPE, text=True
+    )
+
+    answer = httpx.get(f"{url_of(process)}/healthz", verify=no_certificates, trust_env=False)
+
+    process.terminate()
+    process.communicate(timeout=20)
+    assert answer.json() == {"ok": True}
+    assert (tmp_path / "server" / "telemhq.sqlite3").exists()
+
+
+def test_a_database_that_goes_away_is_a_503_with_retry_after_until_it_is_back(
+    own_postgres_url: str,
+    postgres_admin: Callable[[str], None],
+    run_server: Callable[[Settings], AbstractContextManager[LiveServer]],
+    no_certificates: ssl.SSLContext,
+) -> None:
+    name = own_postgres_url.split("@/")[1].partition("?")[0]
+    with (
+        run_server(Settings(database_url=own_postgres_url, port=0)) as live,
+        httpx.Client(base_url=live.url, verify=no_certificates, trust_env=False) as client,
+    ):
+        before = client.post("/ping/nobody").status_code
+        postgres_admin(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        postgres_admin(END_ALL % name)
+        away = [client.post("/ping/nobody"), client.get("/ping/nobody"), client.get("/healthz")]
+        postgres_admin(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        after = [client.post("/ping/nobody"), client.get("/ping/nobody"), client.get("/healthz")]
+
+    assert before == 404
+    assert [answer.status_code for answer in away] == [503, 503, 503]
+    assert all(answer.headers["retry-after"] == "2" for answer in away)
+    assert {answer.headers["content-type"] for answer in away} == {"application/problem+json"}
+    assert [answer.status_code for answer in after] == [404, 404, 200]

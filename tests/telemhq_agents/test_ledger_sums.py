@@ -1,0 +1,592 @@
+"""The law: what the server sums is what the ledger sums, whatever happened in between."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from telemhq_agents.ledger.records import Batch, DeviceFacts
+from telemhq_agents.ledger.store import Ledger
+from telemhq_agents.usage import Source, Turn, TurnStatus, UsageFact
+from tests.telemhq_agents.history import (
+    BORN,
+    QUARTER,
+    FlatPrices,
+    Truth,
+    by_hour,
+    ended,
+    fact,
+    ledger_sums,
+    place,
+    turn,
+    turns_and_facts,
+)
+from tests.telemhq_agents.model_server import ModelServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from random import Random
+
+    from telemhq_agents.pricing import Prices
+
+Event = UsageFact | Turn
+
+DEVICE = DeviceFacts("laptop", "salt")
+MINUTE = 60_000
+PRICES = cast("Prices", FlatPrices())
+
+
+class Machine:
+    """One machine: its ledger, its clock, and a network that loses answers."""
+
+    def __init__(self, server: ModelServer, folder: Path, name: str = "ledger") -> None:
+        self.server = server
+        self.now = BORN
+        self.truth = Truth.empty()
+        self.since_ms = 0
+        self._windows: list[tuple[int, int]] = []
+        self._path = folder / f"{name}.sqlite3"
+        self.ledger = self._open()
+
+    def _open(self) -> Ledger:
+        ledger = Ledger.open(self._path, prices=PRICES, now_ms=lambda: self.now)
+        ledger.set_destination(Source.CLAUDE, "home", self.since_ms)
+        ledger.set_coalescing(Source.CLAUDE, self._windows)
+        return ledger
+
+    def coalesce(self, *windows: tuple[int, int]) -> None:
+        self._windows = list(windows)
+        self.ledger.set_coalescing(Source.CLAUDE, self._windows)
+
+    def start_sending(self, since_ms: int) -> None:
+        self.since_ms = since_ms
+        self.ledger.close()
+        self._path.unlink()
+        self.ledger = self._open()
+
+    def read(self, *events: Event) -> None:
+        facts, turns = turns_and_facts(events)
+        for one in facts:
+            self.truth.see_fact(one)
+        for other in turns:
+            self.truth.see_turn(other)
+        self.ledger.book(Batch(facts, turns))
+
+    def crash(self) -> None:
+        self.ledger.close()
+        self.ledger = self._open()
+
+    def lose_ledger(self) -> None:
+        """Delete the ledger and read all the logs again, as they are by now."""
+        self.ledger.close()
+        for leftover in self._path.parent.glob(self._path.name + "*"):
+            leftover.unlink()
+        self.ledger = self._open()
+        self.ledger.book(Batch(list(self.truth.facts.values()), list(self.truth.turns.values())))
+
+    def queue(self) -> int:
+        return self.ledger.queue_due(self.now, device=DEVICE)
+
+    def send(self, lost: Callable[[], bool] = lambda: False) -> None:
+        """Send what is pending once; an answer that is lost leaves its row where it was."""
+        for row in self.ledger.take(self.now, 1000):
+            known, recorded = self.server.receive(row.key, row.body)
+            if lost():
+                continue
+            if known:
+                self.ledger.answered_duplicate(row, recorded)
+            else:
+                self.ledger.delivered(row)
+
+    def settle(self) -> None:
+        """Let time pass and everything be sent, until nothing is due any more."""
+        self.now += 60 * MINUTE
+        for _ in range(20):
+            self.send()
+            if not self.queue() and not self.ledger.counts().pending:
+                return
+        pytest.fail("the ledger goes on correcting for ever")
+
+
+@pytest.fixture
+def server() -> ModelServer:
+    return ModelServer()
+
+
+@pytest.fixture
+def machine(server: ModelServer, tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(server, tmp_path)
+    yield machine
+    machine.ledger.close()
+
+
+def test_a_turn_is_sent_as_one_run_with_the_sum_of_its_responses(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a"), fact("b", at_ms=BORN + 30_000), ended())
+
+    machine.settle()
+
+    assert server.sums() == {
+        (BORN, "shop", "opus", "s1", "th1", "claude"): {
+            "runs": 1,
+            "responses": 2,
+            "input_tokens": 200,
+            "output_tokens": 20,
+            "total_tokens": 220,
+            "cost_nano": 440,
+            "duration_ms": 60_000,
+        }
+    }
+    assert len(server.accepted) == 1
+
+
+def test_of_the_pings_of_a_turn_one_is_the_run_and_the_others_add_usage(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(
+        fact("a"),
+        fact("b", at_ms=BORN + QUARTER),
+        fact("c", model="haiku", at_ms=BORN + 1),
+        ended(),
+    )
+
+    machine.settle()
+
+    runs = {key[:3]: figures.get("runs", 0) for key, figures in server.sums().items()}
+    assert runs == {
+        (BORN, "shop", "opus"): 1,
+        (BORN, "shop", "haiku"): 0,
+        (BORN + QUARTER, "shop", "opus"): 0,
+    }
+
+
+def test_a_turn_without_usage_is_a_run_with_an_empty_model_in_the_quarter_it_ended(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(ended(at_ms=BORN + QUARTER, status=TurnStatus.ERROR))
+
+    machine.settle()
+
+    assert server.sums() == {
+        (BORN + QUARTER, "shop", "", "s1", "th1", "claude"): {
+            "runs": 1,
+            "failures": 1,
+            "duration_ms": 60_000,
+        }
+    }
+
+
+def test_a_fact_that_grows_is_corrected_by_the_difference(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a", output_tokens=1), ended())
+    machine.settle()
+
+    machine.read(fact("a", output_tokens=500))
+    machine.settle()
+
+    (correction,) = [body for body in server.bodies.values() if body.get("kind") == "correction"]
+    assert correction["output_tokens"] == 499
+    assert correction["revision"] == 1
+    assert "runs" not in correction
+    assert server.sums() == machine.truth.sums()
+
+
+def test_a_fact_that_belongs_to_another_session_is_taken_back_and_booked_anew(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a", precedence=1), ended())
+    machine.settle()
+
+    machine.read(fact("a", turn="t0", session_id="s0", thread_id="th0", precedence=0))
+    machine.read(ended("t0", session_id="s0", thread_id="th0"))
+    machine.settle()
+
+    sessions = {
+        key[3]: figures["responses"]
+        for key, figures in server.sums().items()
+        if "responses" in figures
+    }
+    assert sessions == {"s0": 1}
+    assert server.sums() == machine.truth.sums()
+
+
+def test_an_answer_that_was_lost_changes_nothing(machine: Machine, server: ModelServer) -> None:
+    machine.read(fact("a"), ended())
+    machine.queue()
+
+    machine.send(lost=lambda: True)
+    machine.read(fact("b"), fact("a", turn="t2", precedence=-1))
+    machine.crash()
+    machine.settle()
+
+    assert server.sums() == machine.truth.sums()
+
+
+def test_a_ledger_that_was_deleted_and_read_again_sends_the_same_keys(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a"), fact("b", at_ms=BORN + QUARTER), ended())
+    machine.settle()
+    before = list(server.accepted)
+
+    machine.lose_ledger()
+    machine.settle()
+
+    assert server.accepted == before
+    assert server.sums() == machine.truth.sums()
+
+
+def test_an_older_copy_of_a_log_takes_nothing_away_from_what_another_machine_saw(
+    machine: Machine, server: ModelServer, tmp_path: Path
+) -> None:
+    machine.read(fact("a", output_tokens=500), fact("b"), ended())
+    machine.settle()
+    other = Machine(server, tmp_path, "other")
+
+    other.read(fact("a", output_tokens=1), ended())
+    other.settle()
+    assert server.sums() == machine.truth.sums()
+
+    other.read(fact("a", output_tokens=700), fact("b"), fact("c"))
+    other.settle()
+    assert server.sums() == other.truth.sums()
+
+
+def test_a_machine_that_has_caught_up_may_take_back_what_moved(
+    machine: Machine, server: ModelServer, tmp_path: Path
+) -> None:
+    other = Machine(server, tmp_path, "other")
+    machine.read(fact("a"), fact("b", precedence=1), ended())
+    machine.settle()
+    other.read(fact("a"), ended())
+    other.settle()
+    other.read(fact("b", precedence=1))
+    other.settle()
+
+    moved = fact("b", turn="t0", precedence=0)
+    for one in (other, machine):
+        one.read(moved, ended("t0"))
+        one.settle()
+
+    assert server.sums() == machine.truth.sums()
+
+
+def test_corrections_of_two_machines_at_once_are_worked_out_anew(
+    machine: Machine, server: ModelServer, tmp_path: Path
+) -> None:
+    other = Machine(server, tmp_path, "other")
+    for one in (machine, other):
+        one.read(fact("a"), ended())
+        one.settle()
+
+    machine.read(fact("b"))
+    other.read(fact("b"), fact("c"))
+    machine.now = other.now = BORN + 1000 * MINUTE
+    machine.queue()
+    other.queue()
+    other.send()
+    machine.send()
+    machine.settle()
+    other.settle()
+
+    assert server.sums() == other.truth.sums()
+
+
+def test_what_is_older_than_the_login_stays_here_until_a_backfill_asks_for_it(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.start_sending(BORN + QUARTER + 5 * MINUTE)
+    old, same_quarter = fact("old"), fact("new", turn="t2", at_ms=BORN + QUARTER)
+    machine.read(old, ended(), same_quarter, ended("t2", started_ms=BORN + QUARTER))
+    machine.settle()
+    assert {key[0] for key in server.sums()} == {BORN + QUARTER}
+
+    machine.ledger.backfill("home", 0)
+    machine.settle()
+
+    assert server.sums() == machine.truth.sums()
+
+
+def test_a_bucket_keeps_the_destination_it_was_first_told_to(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a"), ended())
+    machine.settle()
+
+    machine.ledger.set_destination(Source.CLAUDE, "work", BORN + QUARTER)
+    machine.read(
+        fact("a2"), fact("b", turn="t2", at_ms=BORN + QUARTER), ended("t2", at_ms=BORN + QUARTER)
+    )
+    machine.now += 60 * MINUTE
+    machine.queue()
+
+    rows = {row.key.endswith(".r1"): row.destination for row in machine.ledger.outbox()}
+    assert rows == {True: "home", False: "work"}
+
+
+def test_nothing_is_queued_for_a_parcel_whose_ping_is_still_in_the_outbox(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a"), ended())
+    machine.queue()
+    machine.read(fact("b"))
+
+    assert machine.queue() == 0
+
+    machine.settle()
+    assert server.sums() == machine.truth.sums()
+
+
+@pytest.mark.parametrize(
+    ("events", "later_ms", "due"),
+    [
+        ([fact("a"), turn()], 119_999, 0),
+        ([fact("a"), turn()], 120_000, 1),
+        ([fact("a"), ended()], 0, 1),
+        ([fact("a"), turn(), turn("t2", started_ms=BORN + 1)], 0, 1),
+        ([fact("a"), turn(), turn("t2", started_ms=BORN + 1, thread_id="another")], 0, 0),
+        ([fact("a")], 119_999, 0),
+        ([fact("a")], 120_000, 1),
+        ([turn()], 120_000, 0),
+        ([turn()], 1_800_000, 1),
+    ],
+    ids=[
+        "a running turn may go on",
+        "two minutes of silence end it",
+        "an end ends it",
+        "a later turn of the thread ends it",
+        "a turn of another thread does not",
+        "a response of an unknown turn waits too",
+        "and is sent after two minutes",
+        "a turn without usage may still wait for its first response",
+        "for half an hour",
+    ],
+)
+def test_a_turn_is_sent_once_it_is_settled(
+    machine: Machine, events: list[Event], later_ms: int, due: int
+) -> None:
+    machine.read(*events)
+    machine.now += later_ms
+
+    assert machine.queue() == due
+
+
+def test_what_ends_in_the_future_waits_for_its_time(machine: Machine) -> None:
+    machine.read(fact("a", at_ms=BORN + 5 * MINUTE), ended())
+
+    assert machine.queue() == 0
+    machine.now += 5 * MINUTE
+    assert machine.queue() == 1
+
+
+def test_with_coalescing_a_window_is_one_ping_and_a_correction_for_the_other_runs(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.coalesce((0, 5 * MINUTE))
+    for number in range(3):
+        at = BORN + number * MINUTE
+        machine.read(
+            fact(f"f{number}", turn=f"t{number}", at_ms=at), ended(f"t{number}", started_ms=at)
+        )
+
+    assert machine.queue() == 0, "the window is not over"
+    machine.settle()
+
+    assert len(server.accepted) == 2
+    assert server.sums() == machine.truth.sums()
+    assert server.sums()[BORN, "shop", "opus", "s1", "th1", "claude"]["runs"] == 3
+
+
+def test_a_coalescing_history_given_late_moves_only_what_it_reaches(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a"), ended())
+    machine.read(fact("b", turn="t2", at_ms=BORN + QUARTER), ended("t2", started_ms=BORN + QUARTER))
+
+    machine.coalesce((BORN + QUARTER, 5 * MINUTE))
+    machine.settle()
+
+    spans = sorted(body.get("turn_id", "window") for body in server.bodies.values())
+    assert spans == ["t1", "window"]
+    assert server.sums() == machine.truth.sums()
+
+
+# Histories. Pools are small, so that facts grow, move and collide.
+
+KEYS = [f"f{number}" for number in range(6)]
+TURNS = ["t1", "t2", "t3"]
+MINUTES = st.integers(0, 40).map(lambda minutes: BORN + minutes * MINUTE)
+
+
+@st.composite
+def _facts(draw: st.DrawFn) -> UsageFact:
+    thread = draw(st.sampled_from(["th1", "th2"]))
+    written = draw(st.integers(0, 50))
+    cached = draw(st.integers(0, 100))
+    return fact(
+        draw(st.sampled_from(KEYS)),
+        turn=draw(st.sampled_from(TURNS)),
+        at_ms=draw(MINUTES),
+        model=draw(st.sampled_from(["opus", "haiku", "unknown"])),
+        session_id=f"s-{thread}",
+        thread_id=thread,
+        place=place(draw(st.sampled_from(["shop", "blog"]))),
+        input_tokens=written + cached + draw(st.integers(0, 100)),
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        output_tokens=draw(st.integers(0, 300)),
+        precedence=draw(st.integers(0, 2)),
+    )
+
+
+@st.composite
+def _turns(draw: st.DrawFn) -> Turn:
+    started = draw(MINUTES)
+    status = draw(st.sampled_from(list(TurnStatus)))
+    running = status is TurnStatus.RUNNING
+    return turn(
+        draw(st.sampled_from(TURNS)),
+        started_ms=started,
+        ended_ms=None if running else started + draw(st.integers(0, 20)) * MINUTE,
+        duration_ms=None if running else draw(st.integers(0, 900_000)),
+        status=status,
+        precedence=draw(st.integers(0, 2)),
+    )
+
+
+DEEDS = st.one_of(
+    st.tuples(st.just("read"), st.lists(st.one_of(_facts(), _turns()), min_size=1, max_size=4)),
+    st.tuples(st.just("wait"), st.integers(0, 30)),
+    st.tuples(st.just("queue"), st.none()),
+    st.tuples(st.just("send"), st.randoms(use_true_random=False)),
+    st.tuples(st.just("crash"), st.none()),
+)
+
+
+def _do(machine: Machine, deed: str, value: object) -> None:
+    match deed, value:
+        case "read", list():
+            machine.read(*value)
+        case "wait", int():
+            machine.now += value * MINUTE
+        case "queue", None:
+            machine.queue()
+        case "crash", None:
+            machine.crash()
+        case _:
+            dice = cast("Random", value)
+            machine.send(lost=lambda: dice.random() < 0.3)
+
+
+UNHURRIED = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@UNHURRIED
+@given(deeds=st.lists(DEEDS, max_size=14), window=st.sampled_from([0, 1, 3, 5, 15]))
+def test_the_server_sums_what_the_ledger_sums_whatever_happens_to_one_machine(
+    deeds: list[tuple[str, object]], window: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = ModelServer()
+        machine = Machine(server, Path(folder))
+        machine.coalesce(*([(0, window * MINUTE)] if window else []))
+        for deed, value in deeds:
+            _do(machine, deed, value)
+
+        machine.settle()
+
+        assert ledger_sums(machine.ledger) == by_hour(machine.truth.sums())
+        assert server.sums() == machine.truth.sums()
+        assert server.longest <= 1024
+        assert len(server.accepted) == len(set(server.accepted))
+
+        before = len(server.accepted)
+        machine.lose_ledger()
+        machine.settle()
+        assert server.sums() == machine.truth.sums()
+        assert len(server.accepted) == before
+        machine.ledger.close()
+
+
+@st.composite
+def _growing_logs(draw: st.DrawFn) -> list[Event]:
+    """A log as it grows: each response after the one before it, counters that only rise."""
+    events: list[Event] = []
+    at = BORN
+    for number in range(draw(st.integers(1, 6))):
+        key = f"t{number}"
+        for step in range(draw(st.integers(1, 3))):
+            at += draw(st.integers(0, 10)) * MINUTE
+            size = draw(st.integers(1, 100))
+            model = draw(st.sampled_from(["opus", "haiku"]))
+            for part in range(draw(st.integers(1, 2))):
+                tokens = size * (part + 1)
+                events.append(
+                    fact(f"{key}-{step}", turn=key, at_ms=at, model=model, output_tokens=tokens)
+                )
+        if draw(st.booleans()):
+            events.append(ended(key, started_ms=at, at_ms=at))
+    return events
+
+
+@UNHURRIED
+@given(
+    log=_growing_logs(),
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from(["read", "read", "queue", "send", "wait", "lose"]),
+            st.randoms(use_true_random=False),
+        ),
+        max_size=24,
+    ),
+)
+def test_two_machines_that_read_one_log_at_their_own_pace_count_it_once(
+    log: list[Event], steps: list[tuple[int, str, Random]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = ModelServer()
+        machines = [Machine(server, Path(folder), name) for name in ("desk", "laptop")]
+        read = [0, 0]
+        for which, deed, dice in steps:
+            machine = machines[which]
+            if deed == "read" and read[which] < len(log):
+                machine.read(log[read[which]])
+                read[which] += 1
+            elif deed == "lose":
+                machine.lose_ledger()
+            elif deed != "read":
+                _do(machine, deed, {"queue": None, "send": dice, "wait": 5}[deed])
+        for machine, done in zip(machines, read, strict=True):
+            machine.settle()
+            machine.read(*log[done:])
+            machine.settle()
+
+        assert server.sums() == machines[0].truth.sums()
+        for machine in machines:
+            machine.ledger.close()
+
+
+def test_a_server_that_forgets_keys_would_count_twice(tmp_path: Path) -> None:
+    server = ModelServer(deduplicates=False)
+    machine = Machine(server, tmp_path)
+    machine.read(fact("a"), ended())
+    machine.queue()
+
+    machine.send(lost=lambda: True)
+    machine.settle()
+
+    (figures,) = server.sums().values()
+    assert figures["runs"] == 2
+    machine.ledger.close()

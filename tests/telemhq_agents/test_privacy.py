@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from telemhq_agents.privacy import ProjectNamer, cwd_hash, log_project, project, repository_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ORIGIN = '[core]\n\tbare = false\n[remote "origin"]\n\turl = {url}\n\tfetch = +refs/heads/*\n[branch "main"]\n'
+
+
+def checkout(top: Path, url: str = "git@github.com:acme/shop.git") -> Path:
+    (top / ".git").mkdir(parents=True)
+    (top / ".git" / "config").write_text(ORIGIN.format(url=url))
+    return top
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://github.com/acme/shop.git", "shop"),
+        ("https://github.com/acme/shop", "shop"),
+        ("https://ada:ghp_secret@github.com/acme/shop.git/", "shop"),
+        ("https://github.com/acme/shop.git?token=secret#secret", "shop"),
+        ("git@github.com:acme/shop.git", "shop"),
+        ("git@host:shop.git", "shop"),
+        ("ssh://git@host:2222/~ada/shop.git", "shop"),
+        ("file:///srv/git/shop.git", "shop"),
+        ("/srv/git/shop.git", "shop"),
+        ("../shop", "shop"),
+        ("C:\\git\\shop.git", "shop"),
+        ("C:/git/shop", "shop"),
+        ("https://dev.azure.com/acme/x/_git/shop", "shop"),
+        ("https://ada:secret@github.com", ""),
+        ("https://github.com/", ""),
+        ("", ""),
+    ],
+)
+def test_a_remotes_name_is_its_last_part_and_never_a_secret(url: str, name: str) -> None:
+    assert repository_name(url) == name
+
+
+def test_a_project_is_named_after_its_remote_from_anywhere_inside(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "my-clone")
+    inside = top / "src" / "deep"
+    inside.mkdir(parents=True)
+
+    assert project(str(top)) == project(str(inside)) == "shop"
+
+
+def test_origin_is_preferred_to_other_remotes(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "x")
+    text = (
+        '[remote "upstream"]\nurl = https://h/a/upstream\n' + (top / ".git" / "config").read_text()
+    )
+    (top / ".git" / "config").write_text(text)
+    assert project(str(top)) == "shop"
+
+    (top / ".git" / "config").write_text('[remote "upstream"]\n  URL="https://h/a/upstream"\n')
+    assert project(str(top)) == "upstream"
+
+
+def test_a_checkout_without_a_remote_is_named_after_its_top(tmp_path: Path) -> None:
+    (tmp_path / "notes" / ".git").mkdir(parents=True)
+    (tmp_path / "notes" / "sub").mkdir()
+
+    assert project(str(tmp_path / "notes" / "sub")) == "notes"
+
+
+def test_a_worktree_is_the_project_of_its_main_checkout(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "main")
+    own = top / ".git" / "worktrees" / "feature"
+    own.mkdir(parents=True)
+    (own / "commondir").write_text("../..\n")
+    tree = tmp_path / "feature"
+    tree.mkdir()
+    (tree / ".git").write_text(f"gitdir: {own}\n")
+
+    assert project(str(tree)) == "shop"
+
+    (top / ".git" / "config").write_text("[core]\n")
+    assert project(str(tree)) == "main"
+
+
+def test_a_submodule_is_a_project_of_its_own(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "main")
+    module = top / ".git" / "modules" / "lib"
+    module.mkdir(parents=True)
+    (module / "config").write_text(ORIGIN.format(url="https://h/acme/lib.git"))
+    (top / "lib").mkdir()
+    (top / "lib" / ".git").write_text("gitdir: ../.git/modules/lib\n")
+
+    assert project(str(top / "lib")) == "lib"
+
+
+@pytest.mark.parametrize(
+    ("cwd", "name"),
+    [
+        ("/home/dev/gone", "gone"),
+        ("C:\\work\\shop", "shop"),
+        ("/", ""),
+        ("", ""),
+        ("relative/dir", "dir"),
+    ],
+)
+def test_a_directory_that_is_not_here_has_its_own_name(cwd: str, name: str) -> None:
+    assert project(cwd) == name
+
+
+def test_the_logs_own_remote_comes_before_the_checkout(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "x")
+
+    place = ProjectNamer().place(str(top), "https://u:p@h/acme/blog.git")
+
+    assert (place.cwd, place.project, place.log_project) == (str(top), "blog", "blog")
+
+
+def test_the_name_for_keys_follows_from_the_log_alone(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "my-clone")
+
+    assert ProjectNamer().place(str(top)).log_project == "my-clone"
+    assert log_project("/a/b") == "b"
+    assert log_project("C:\\a\\b\\") == "b"
+    assert log_project("/a/b", "git@h:o/c.git") == "c"
+
+
+def test_a_name_is_looked_up_once(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "x")
+    namer = ProjectNamer()
+    first = namer.place(str(top))
+
+    (top / ".git" / "config").unlink()
+
+    assert namer.place(str(top)) is first
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('project = "till"', "till"),
+        ('project = " till "\nurl = "https://evil.test"', "till"),
+        ("private = true", "private"),
+        ('project = "till"\nprivate = true', "private"),
+        ("private = false", "shop"),
+        ("project = 5", "shop"),
+        ("", "shop"),
+        ("private = tru", "private"),
+    ],
+)
+def test_a_project_may_name_itself_or_hide_its_name(tmp_path: Path, text: str, name: str) -> None:
+    top = checkout(tmp_path / "x")
+    (top / ".telemhq.toml").write_text(text)
+    (top / "sub").mkdir()
+
+    assert project(str(top / "sub"), "") == name
+
+
+def test_a_hidden_name_stays_hidden_where_the_log_tells_the_remote(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "x")
+    (top / ".telemhq.toml").write_text("private = true")
+
+    assert project(str(top), "https://h/acme/secret-plan.git") == "private"
+
+
+def test_a_file_above_the_checkout_has_no_say(tmp_path: Path) -> None:
+    (tmp_path / ".telemhq.toml").write_text('project = "everything"')
+    top = checkout(tmp_path / "x")
+
+    assert project(str(top)) == "shop"
+
+
+def test_git_files_that_are_no_files_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    os.mkfifo(tmp_path / "x" / ".git")
+    (tmp_path / "y" / ".git").mkdir(parents=True)
+    (tmp_path / "y" / ".git" / "config").write_bytes(b'[remote "origin"]\nurl = \xff\xfe\n')
+    (tmp_path / "z").mkdir()
+    (tmp_path / "z" / ".git").write_text("gitdir: /nowhere/at/all\n")
+
+    assert project(str(tmp_path / "x")) == "x"
+    assert project(str(tmp_path / "y"))
+    assert project(str(tmp_path / "z")) == "z"
+    assert project("/tmp/\0") == "\0"
+
+
+def test_a_path_leaves_as_twelve_digits_under_this_devices_salt() -> None:
+    wanted = hmac.new(b"salt", "/home/dev/größe".encode(), hashlib.sha256).hexdigest()[:12]
+
+    assert cwd_hash("salt", "/home/dev/größe") == wanted
+    assert cwd_hash("pepper", "/home/dev/größe") != wanted
+    assert len(cwd_hash("salt", "\udcff")) == 12

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TELEMHQ = (sys.executable, "-m", "telemhq_cli.main")
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def payload(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def key(self) -> str:
+        return self.headers.get("idempotency-key", "")
+
+
+@dataclass
+class PingServer:
+    """A real HTTP server that keeps what it was told and answers as it is set to."""
+
+    status: int = 200
+    answer: dict[str, Any] = field(
+        default_factory=lambda: {"ok": True, "id": "1", "received_at": "x"}
+    )
+    capabilities: dict[str, Any] | None = field(
+        default_factory=lambda: {
+            "idempotency": True,
+            "corrections": True,
+            "verbs": [],
+            "max_body_bytes": 65536,
+        }
+    )
+    hangs: bool = False
+    requests: list[Request] = field(default_factory=list)
+    url: str = ""
+    released: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def ping_url(self) -> str:
+        return f"{self.url}/ping/tt_made_up_token"
+
+    @property
+    def pings(self) -> list[Request]:
+        return [request for request in self.requests if request.method == "POST"]
+
+    def wait_for_pings(self, count: int, seconds: float = 10) -> list[Request]:
+        deadline = time.monotonic() + seconds
+        while len(self.pings) < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.pings
+
+
+def handler_of(server: PingServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self._take()
+            self._say(server.status, server.answer)
+
+        def do_GET(self) -> None:
+            self._take()
+            told = {"message": "how to ping", "ping_url": "", "example": "", "fields": []}
+            if server.capabilities is not None:
+                told["capabilities"] = server.capabilities  # type: ignore[assignment]
+            self._say(200, told)
+
+        def _take(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            server.requests.append(Request(self.command, self.path, headers, body))
+            if server.hangs:
+                server.released.wait(30)
+
+        def _say(self, status: int, document: dict[str, Any]) -> None:
+            data = json.dumps(document).encode()
+            kind = "application/json" if status < 400 else "application/problem+json"
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+@pytest.fixture
+def ping_server() -> Iterator[PingServer]:
+    server = PingServer()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(server))
+    http.daemon_threads = True
+    server.url = f"http://127.0.0.1:{http.server_address[1]}"
+    thread = threading.Thread(
+        target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
+    thread.start()
+    yield server
+    server.released.set()
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@dataclass
+class Machine:
+    """A person's machine: one home, and `telemhq` run in it as a real process."""
+
+    home: Path
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> Path:
+        return self.home / "telemhq"
+
+    @property
+    def spool(self) -> Path:
+        return self.ours / "spool"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TELEMHQ_", "COV_")) and name != "PYTHON_KEYRING_BACKEND"
+        }
+        return {
+            **kept,
+            "HOME": str(self.home),
+            "TELEMHQ_HOME": str(self.ours),
+            "CODEX_HOME": str(self.home / "codex"),
+            "CLAUDE_CONFIG_DIR": str(self.home / "claude"),
+            "NO_COLOR": "1",
+            **self.extra,
+        }
+
+    def run(
+        self, *arguments: str, given: str | bytes | None = None, **more: Any
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*TELEMHQ, *arguments],
+            env=self.environ,
+            input=given,
+            stdin=None if given is not None else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **more,
+        )
+
+    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*TELEMHQ, *arguments],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
+        )
+
+    def left_behind(self) -> list[Path]:
+        if not self.spool.exists():
+            return []
+        return sorted(path for path in self.spool.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Machine(home)

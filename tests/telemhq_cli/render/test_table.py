@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from telemhq_agents.contract.amounts import Amounts
+from telemhq_agents.contract.usage_report import UsageReport, UsageRow
+from telemhq_cli.render import output, usage
+from telemhq_cli.render.output import Form
+from telemhq_cli.render.table import Column, Table
+from telemhq_cli.render.terminal import print_boxed
+from telemhq_cli.render.words import whole
+
+if TYPE_CHECKING:
+    import pytest
+
+COLUMNS = (Column("name", "Name"), Column("tokens", "Tokens", whole, is_figure=True))
+TABLE = Table(COLUMNS, [("alpha", 1234567), ("be, ta", 8)], total=("Total", 1234575))
+
+BIG = Amounts(
+    runs=12_345,
+    failures=1_234,
+    input_tokens=74_123_456_789,
+    cached_input_tokens=70_123_456_789,
+    output_tokens=1_123_456_789,
+    cost_nano=123_456_789_000_000,
+)
+BY_SESSION = UsageReport(
+    ("session", "model"),
+    (UsageRow(("0199a213-81c0-7800-8aa1-bbab2a035a53", "gpt-5.2-codex-max"), BIG),),
+    BIG,
+)
+
+
+def lines_at(width: int, table: Table) -> list[str]:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system=None)
+    print_boxed(table, console)
+    return stream.getvalue().splitlines()
+
+
+def test_a_plain_table_is_aligned_with_figures_on_the_right() -> None:
+    assert TABLE.lines() == [
+        "Name       Tokens",
+        "-----------------",
+        "alpha   1,234,567",
+        "be, ta          8",
+        "-----------------",
+        "Total   1,234,575",
+    ]
+
+
+def test_csv_holds_raw_figures_and_no_total(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_table(TABLE, Form.CSV)
+
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows == [["name", "tokens"], ["alpha", "1234567"], ["be, ta", "8"]]
+
+
+def test_json_holds_one_object_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_table(TABLE, Form.JSON)
+
+    assert json.loads(capsys.readouterr().out) == [
+        {"name": "alpha", "tokens": 1234567},
+        {"name": "be, ta", "tokens": 8},
+    ]
+
+
+def test_text_that_is_not_for_a_terminal_has_no_box_and_no_colour(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.show_table(TABLE, Form.TEXT)
+
+    assert capsys.readouterr().out == "\n".join(TABLE.lines()) + "\n"
+
+
+def test_an_empty_table_says_so() -> None:
+    assert Table(COLUMNS, [], empty="No trackers yet.").lines() == ["No trackers yet."]
+
+
+def test_a_terminal_of_80_columns_shows_every_figure_whole() -> None:
+    table = usage.for_people(BY_SESSION)
+
+    lines = lines_at(80, table)
+
+    assert max(map(len, lines)) <= 80
+    shown = next(line for line in lines if "0199a" in line)
+    for figure in ("12.3k", "1.2k", "74.1B", "70.1B", "1.1B", "$123,456.79"):
+        assert figure in shown
+    assert "…" in shown
+
+
+def test_a_wide_terminal_shows_thousands_separators_and_uncut_names() -> None:
+    shown = "\n".join(lines_at(160, usage.for_people(BY_SESSION)))
+
+    assert "0199a213-81c0-7800-8aa1-bbab2a035a53" in shown
+    assert "74,123,456,789" in shown
+
+
+def test_brackets_in_a_name_are_no_markup() -> None:
+    table = Table(COLUMNS, [("[red]x[/red]", 1)])
+
+    assert any("[red]x[/red]" in line for line in lines_at(80, table))
+
+
+def test_a_report_without_prices_names_the_models() -> None:
+    priced = Amounts(runs=1, cost_nano=2_000_000_000)
+    unpriced = Amounts(runs=1, unpriced_tokens=500)
+    report = UsageReport(
+        ("model",),
+        (UsageRow(("gpt-5",), priced), UsageRow(("in-house-1",), unpriced)),
+        priced + unpriced,
+    )
+
+    lines = usage.for_people(report).lines()
+
+    assert any(line.startswith("in-house-1") and line.endswith("unpriced*") for line in lines)
+    assert any(line.startswith("Total") and line.endswith("$2.00*") for line in lines)
+    assert lines[-1].startswith("* No price is known for in-house-1;")
+
+
+def test_a_report_without_groups_is_one_line() -> None:
+    report = UsageReport((), (), Amounts(runs=3))
+
+    assert [line.split()[0] for line in usage.for_people(report).lines()[2:]] == ["Total"]
+    assert usage.for_programs(report).rows[0][0] == 3

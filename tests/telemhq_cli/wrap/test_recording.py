@@ -1,0 +1,495 @@
+"""What a ping says, that it is on disk before it is sent, and that nothing is sent twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.telemhq_cli.conftest import TELEMHQ
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.telemhq_cli.conftest import Machine, PingServer
+
+
+def dead_url() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/ping/tt_nobody_listens"
+
+
+def test_one_ping_says_what_it_was_told(machine: Machine, ping_server: PingServer) -> None:
+    done = machine.run(
+        *("ping", ping_server.ping_url, "--status", "success", "--project", "billing"),
+        *("--model", "gpt-5", "--provider", "openai", "--duration-ms", "1500"),
+        *("-f", "input_tokens=1200", "-f", "usage.cached=true", "-f", "note=plain text"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    [ping] = ping_server.pings
+    said = ping.payload
+    assert said.pop("ended_at").endswith("Z")
+    assert said == {
+        "status": "success",
+        "project": "billing",
+        "model": "gpt-5",
+        "provider": "openai",
+        "duration_ms": 1500,
+        "input_tokens": 1200,
+        "usage": {"cached": True},
+        "note": "plain text",
+    }
+    assert ping.key.startswith("run:")
+    assert len(ping.key) == len("run:") + 32
+    assert machine.left_behind() == []
+
+
+def test_two_pings_are_two_runs(machine: Machine, ping_server: PingServer) -> None:
+    for _ in range(2):
+        machine.run("ping", ping_server.ping_url)
+
+    assert len({ping.key for ping in ping_server.pings}) == 2
+
+
+def test_a_payload_from_a_file_and_from_stdin(
+    machine: Machine, ping_server: PingServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "payload.json"
+    path.write_text('{"items_processed": 7, "status": "success", "usage": {"a": 1}}')
+
+    machine.run("ping", ping_server.ping_url, "--payload", str(path), "-f", "usage.b=2")
+    machine.run("ping", ping_server.ping_url, "--payload", "-", given='{"items_failed": 3}')
+
+    first, second = (ping.payload for ping in ping_server.pings)
+    assert (first["items_processed"], first["usage"]) == (7, {"a": 1, "b": 2})
+    assert second["items_failed"] == 3
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "{", "not json"])
+def test_a_payload_that_is_no_object_is_refused(
+    machine: Machine, ping_server: PingServer, tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "payload.json"
+    path.write_text(text)
+
+    done = machine.run("ping", ping_server.ping_url, "--payload", str(path))
+
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+    assert ping_server.pings == []
+
+
+def test_the_jobs_payload_file_is_read_after_it_wrote_it(
+    machine: Machine, ping_server: PingServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "payload.json"
+    job = f"echo '{{\"items_processed\": 12}}' > {path}"
+
+    done = machine.run("ping", ping_server.ping_url, "--payload", str(path), "--", "sh", "-c", job)
+
+    assert done.returncode == 0
+    assert ping_server.pings[0].payload["items_processed"] == 12
+
+
+def test_a_job_without_its_payload_file_is_recorded_all_the_same(
+    machine: Machine, ping_server: PingServer, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "never-written.json")
+
+    done = machine.run("ping", ping_server.ping_url, "--payload", path, "--", "true")
+
+    assert done.returncode == 0
+    assert path in done.stderr
+    assert ping_server.pings[0].payload["exit_code"] == 0
+
+
+def test_the_last_line_of_the_job_is_merged_and_its_output_is_untouched(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    job = 'echo first; printf "\\0\\377bytes\\n"; echo \'{"input_tokens": 9, "project": "theirs"}\'; echo'
+
+    done = subprocess.run(
+        [
+            *TELEMHQ,
+            *("ping", ping_server.ping_url, "--payload-from-stdout", "--project", "ours"),
+            *("--", "sh", "-c", job),
+        ],
+        env=machine.environ,
+        capture_output=True,
+        check=True,
+    )
+
+    expected = subprocess.run(["sh", "-c", job], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (expected.stdout, b"")
+    said = ping_server.pings[0].payload
+    assert (said["input_tokens"], said["project"]) == (9, "ours")
+
+
+def test_a_last_line_that_is_no_object_changes_nothing(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    done = machine.run(
+        *("ping", ping_server.ping_url, "--payload-from-stdout", "--", "sh", "-c", "echo '[1]'")
+    )
+
+    assert (done.returncode, done.stdout) == (0, "[1]\n")
+    assert set(ping_server.pings[0].payload) == {
+        "status",
+        "exit_code",
+        "duration_ms",
+        "started_at",
+        "ended_at",
+    }
+
+
+def test_a_flood_of_output_passes_unbuffered_and_whole(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    job = "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo '{\"items_processed\": 1}'"
+
+    done = machine.run(
+        *("ping", ping_server.ping_url, "--payload-from-stdout", "--", "sh", "-c", job)
+    )
+
+    assert len(done.stdout) == 20_000_000 + 1 + len('{"items_processed": 1}\n')
+    assert ping_server.pings[0].payload["items_processed"] == 1
+
+
+def test_output_arrives_while_the_job_still_runs(machine: Machine, ping_server: PingServer) -> None:
+    wrapper = machine.start(
+        *("ping", ping_server.ping_url, "--payload-from-stdout", "--"),
+        *("sh", "-c", "echo early; read line < /dev/tty || sleep 30"),
+        start_new_session=True,
+    )
+    assert wrapper.stdout is not None
+
+    assert wrapper.stdout.readline() == b"early\n"
+    assert wrapper.poll() is None
+    wrapper.terminate()
+    wrapper.communicate()
+
+
+def test_what_the_job_leaves_behind_keeps_its_reader_and_does_not_hold_us(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    job = "(sleep 1.5; echo late) & echo '{\"items_processed\": 5}'"
+    began = time.monotonic()
+    wrapper = machine.start(
+        *("ping", ping_server.ping_url, "--payload-from-stdout", "--", "sh", "-c", job)
+    )
+
+    assert wrapper.wait(10) == 0
+    assert time.monotonic() - began < 1.4
+    assert wrapper.stdout is not None
+    assert wrapper.stdout.read() == b'{"items_processed": 5}\nlate\n'
+    wrapper.communicate()
+    assert ping_server.pings[0].payload["items_processed"] == 5
+
+
+def test_a_reader_that_goes_away_ends_the_job_as_it_would_without_us(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    script = 'set -o pipefail; "$@" | head -n 1; exit ${PIPESTATUS[0]}'
+
+    done = subprocess.run(
+        [
+            *("bash", "-c", script, "bash", *TELEMHQ, "ping", ping_server.ping_url),
+            *("--payload-from-stdout", "--", "sh", "-c", "while echo y; do :; done"),
+        ],
+        env=machine.environ,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.stdout == b"y\n"
+    assert done.returncode == 128 + 13
+
+
+def test_the_times_of_a_job_are_its_own(machine: Machine, ping_server: PingServer) -> None:
+    machine.run("ping", ping_server.ping_url, "--", "sleep", "0.5")
+
+    said = ping_server.pings[0].payload
+    assert 500 <= said["duration_ms"] < 900
+    assert said["started_at"] < said["ended_at"]
+
+
+def test_a_server_that_is_away_costs_one_line_and_the_ping_stays(machine: Machine) -> None:
+    for job, code in ((["--", "sh", "-c", "exit 3"], 3), ([], 0)):
+        before = len(machine.left_behind())
+
+        done = machine.run("ping", dead_url(), *job)
+
+        assert done.returncode == code
+        assert len(done.stderr.splitlines()) == 1
+        assert "later" in done.stderr
+        assert len(machine.left_behind()) == before + 1
+    [first, _] = machine.left_behind()
+    entry = json.loads(first.read_text())
+    assert entry["kind"] == "ping"
+    assert json.loads(entry["body"])["exit_code"] == 3
+    assert oct(first.stat().st_mode & 0o777) == "0o600"
+
+
+def test_quiet_says_nothing_even_then(machine: Machine) -> None:
+    done = machine.run("ping", dead_url(), "--quiet", "--", "true")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_server_that_hangs_delays_neither_the_job_nor_more_than_the_timeout(
+    machine: Machine, ping_server: PingServer, tmp_path: Path
+) -> None:
+    ping_server.hangs = True
+    mark = tmp_path / "started"
+    began = time.time()
+
+    done = machine.run(
+        *("ping", ping_server.ping_url, "--timeout", "1", "--", "sh", "-c", f"touch {mark}; exit 7")
+    )
+
+    assert done.returncode == 7
+    assert mark.stat().st_mtime - began < 1
+    assert time.time() - began < 4
+    assert "later" in done.stderr
+    [entry] = machine.left_behind()
+    assert json.loads(entry.read_text())["key"] == ping_server.pings[0].key
+
+
+def test_a_second_ctrl_c_ends_the_wait_for_a_server_that_hangs(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    ping_server.hangs = True
+    wrapper = machine.start("ping", ping_server.ping_url, "--timeout", "20", "--", "sh", "-c", "exit 9")
+    ping_server.wait_for_pings(1)
+    began = time.monotonic()
+
+    wrapper.terminate()
+
+    assert wrapper.wait(10) == 9
+    assert time.monotonic() - began < 5
+    wrapper.communicate()
+    assert len(machine.left_behind()) >= 1
+
+
+def test_a_home_that_cannot_be_written_costs_one_line_and_nothing_else(
+    machine: Machine, ping_server: PingServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    machine.extra["TELEMHQ_HOME"] = str(file)
+
+    for job, code in ((["--", "sh", "-c", "exit 3"], 3), ([], 0)):
+        done = machine.run("ping", ping_server.ping_url, *job)
+
+        assert done.returncode == code
+        assert len(done.stderr.splitlines()) == 1
+    assert len(ping_server.pings) == 2
+
+
+def test_a_full_disk_costs_neither_the_job_nor_the_ping(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    machine.extra["TELEMHQ_HOME"] = "/dev/full"
+
+    done = machine.run("ping", ping_server.ping_url, "--", "sh", "-c", "exit 3")
+
+    assert done.returncode == 3
+    assert len(ping_server.pings) == 1
+
+
+def test_neither_disk_nor_server_is_an_error_where_there_is_no_job(machine: Machine) -> None:
+    machine.extra["TELEMHQ_HOME"] = "/dev/null"
+
+    done = machine.run("ping", dead_url())
+
+    assert done.returncode == 6
+    assert "lost" in done.stderr
+
+
+def test_no_home_at_all_costs_the_job_nothing(machine: Machine, ping_server: PingServer) -> None:
+    environ = {
+        name: value
+        for name, value in machine.environ.items()
+        if name not in {"HOME", "TELEMHQ_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"}
+    }
+    environ["XDG_DATA_HOME"] = "/dev/null"
+
+    done = subprocess.run(
+        [*TELEMHQ, "ping", ping_server.ping_url, "--", "sh", "-c", "exit 3"],
+        env=environ,
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert len(ping_server.pings) == 1
+
+
+def test_a_tracker_that_nobody_knows_costs_the_job_nothing(machine: Machine) -> None:
+    done = machine.run("ping", "no such tracker", "--", "sh", "-c", "echo ran; exit 3")
+
+    assert (done.returncode, done.stdout) == (3, "ran\n")
+    assert "no such tracker" in done.stderr
+
+
+def test_what_stayed_behind_goes_out_with_the_next_ping(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    ping_server.hangs = True
+    machine.run("ping", ping_server.ping_url, "--timeout", "0.5", "-f", "n=1")
+    machine.run("ping", ping_server.ping_url, "--timeout", "0.5", "-f", "n=2")
+    assert len(machine.left_behind()) == 2
+    ping_server.hangs = False
+    ping_server.released.set()
+    ping_server.requests.clear()
+
+    machine.run("ping", ping_server.ping_url, "-f", "n=3")
+
+    assert sorted(ping.payload["n"] for ping in ping_server.pings) == [1, 2, 3]
+    assert machine.left_behind() == []
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 413])
+def test_a_ping_that_the_server_will_never_take_is_parked_and_shown(
+    machine: Machine, ping_server: PingServer, status: int
+) -> None:
+    ping_server.status = status
+    ping_server.answer = {"type": "no", "title": "This is not to be", "status": status, "next": "do else"}
+
+    alone = machine.run("ping", ping_server.ping_url)
+    around = machine.run("ping", ping_server.ping_url, "--", "sh", "-c", "exit 3")
+
+    assert (alone.returncode, around.returncode) == (5, 3)
+    assert "This is not to be" in alone.stderr
+    assert "This is not to be" in around.stderr
+    assert machine.left_behind() == []
+    shown = json.loads(machine.run("agent", "outbox", "--json").stdout)
+    assert [row["state"] for row in shown] == ["parked", "parked"]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_ping_that_the_server_cannot_take_now_goes_out_later(
+    machine: Machine, ping_server: PingServer, status: int
+) -> None:
+    ping_server.status = status
+
+    done = machine.run("ping", ping_server.ping_url)
+
+    assert done.returncode == 0
+    assert "later" in done.stderr
+    assert len(machine.left_behind()) == 1
+
+
+def test_json_tells_what_became_of_the_ping(machine: Machine, ping_server: PingServer) -> None:
+    alone = json.loads(machine.run("ping", ping_server.ping_url, "--json").stdout)
+    around = machine.run("ping", ping_server.ping_url, "--json", "--", "sh", "-c", "echo out; exit 3")
+    kept = json.loads(machine.run("ping", dead_url(), "--json").stdout)
+
+    assert alone["outcome"] == "recorded"
+    assert alone["key"] == ping_server.pings[0].key
+    assert around.stdout == "out\n"
+    assert json.loads(around.stderr)["exit_code"] == 3
+    assert kept["outcome"] == "kept"
+
+
+def test_a_start_is_told_to_a_server_that_asks_for_it(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    assert ping_server.capabilities is not None
+    ping_server.capabilities["verbs"] = ["start"]
+
+    machine.run("ping", ping_server.ping_url, "--project", "billing", "--", "sleep", "1.6")
+
+    start, end = ping_server.pings
+    assert start.payload["kind"] == "start"
+    assert start.payload["run_key"] == end.key
+    assert start.payload["project"] == "billing"
+    assert start.payload["started_at"] == end.payload["started_at"]
+    assert start.key not in ("", end.key)
+
+
+@pytest.mark.parametrize("told", ["nothing", "no verbs"])
+def test_a_server_that_does_not_ask_for_starts_gets_the_end_alone(
+    machine: Machine, ping_server: PingServer, told: str
+) -> None:
+    if told == "nothing":
+        ping_server.capabilities = None
+
+    for _ in range(2):
+        machine.run("ping", ping_server.ping_url, "--", "sleep", "1.4")
+
+    assert [ping.payload.get("kind") for ping in ping_server.pings] == [None, None]
+    assert [request.method for request in ping_server.requests].count("GET") == 1
+
+
+def test_a_short_job_is_told_by_its_end_alone(machine: Machine, ping_server: PingServer) -> None:
+    assert ping_server.capabilities is not None
+    ping_server.capabilities["verbs"] = ["start"]
+
+    machine.run("ping", ping_server.ping_url, "--", "true")
+
+    assert [request.method for request in ping_server.requests] == ["POST"]
+
+
+HEAVY = {
+    *("typer", "rich", "httpx", "platformdirs", "hashlib", "uuid", "subprocess", "argparse"),
+    *("pydantic", "keyring", "sqlite3"),
+}
+
+
+def test_the_road_of_a_ping_imports_nothing_heavy(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    program = [TELEMHQ[0], "-X", "importtime", *TELEMHQ[1:]]
+
+    done = subprocess.run(
+        [*program, "ping", ping_server.ping_url, "--", "true"],
+        env=machine.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "telemhq_cli.wrap.telling" in loaded
+    assert HEAVY & loaded == set()
+
+
+def test_the_job_starts_before_anything_heavier_than_the_clock_is_imported(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    code = (
+        "import sys\n"
+        "def look(event, _):\n"
+        "    if event == 'os.posix_spawn': sys.stderr.write(' '.join(sys.modules) + '\\n')\n"
+        "sys.addaudithook(look)\n"
+        "from telemhq_cli.main import main\n"
+        "sys.exit(main())\n"
+    )
+
+    done = subprocess.run(
+        [TELEMHQ[0], "-c", code, "ping", ping_server.ping_url, "--", "true"],
+        env=machine.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    loaded = set(done.stderr.split())
+    assert "telemhq_cli.wrap.child" in loaded
+    assert {"re", "json", "typing", "pathlib", "dataclasses", "socket", "enum"} & loaded == set()
+
+
+def test_the_fixture_moves_every_file_of_ours(machine: Machine, ping_server: PingServer) -> None:
+    machine.run("ping", ping_server.ping_url)
+
+    assert {path.name for path in machine.home.iterdir()} <= {"telemhq"}
+    assert os.environ.get("TELEMHQ_HOME") != str(machine.ours)
