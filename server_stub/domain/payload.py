@@ -85,8 +85,12 @@ def judge(payload: Payload, received_ms: int, warnings: tuple[str, ...] = ()) ->
     judgement = Judgement(signed=kind == KIND_CORRECTION, warnings=list(warnings))
     for name, value in payload.items():
         read = READERS.get(name)
-        if read is not None and value is not None and value != "":
-            _read(judgement, read, name, value)
+        if read is None or value is None or value == "":
+            continue
+        try:
+            judgement.values[name] = read(judgement, name, value)
+        except FieldError as error:
+            judgement.errors.append(FieldProblem(name, str(error)))
     if kind == KIND_CORRECTION:
         _require_correction(judgement)
     if judgement.errors:
@@ -118,15 +122,6 @@ def _kind(payload: Payload) -> str:
         return kind
     message = f"must be one of {', '.join(sorted(KINDS))}, not {_shown(kind)}"
     raise refused([FieldProblem("kind", message)])
-
-
-def _read(
-    judgement: Judgement, read: Callable[[Judgement, str, Any], Any], name: str, value: object
-) -> None:
-    try:
-        judgement.values[name] = read(judgement, name, value)
-    except FieldError as error:
-        judgement.errors.append(FieldProblem(name, str(error)))
 
 
 def _require_correction(judgement: Judgement) -> None:
@@ -238,6 +233,8 @@ def _text(judgement: Judgement, name: str, value: object) -> str:
 
 
 def _count(judgement: Judgement, _name: str, value: object) -> int:
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
     return _bounded(_whole(value), MAX_COUNT, signed=judgement.signed)
 
 

@@ -1,9 +1,13 @@
-"""What one ping says, as the store wants it. Pure records; judging a payload is domain/payload.py."""
+"""What one ping says, as the store wants it. Pure records; judging a payload is domain/payload.py.
+
+Made once per ping, so they are msgspec's records: frozen like dataclasses, made five times faster.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+import msgspec
 
 from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.ping import FACT_KEY_PREFIX, KIND_RUN
@@ -15,8 +19,7 @@ ACCOUNT_SCOPE = 0
 """The scope of keys that are accepted once per account; any other scope is a tracker's id."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunFacts(msgspec.Struct, frozen=True):
     """One judged ping. Times are milliseconds UTC, `payload` is the JSON text that is stored.
 
     `amounts` is what the ping adds to its buckets. `corrects` and `revision` are set for
@@ -50,8 +53,7 @@ class RunFacts:
         return self.status or ("error" if self.amounts.failures else "success")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """A judged ping at the door: for which tracking token, under which key ("" = none), when."""
 
     token: str

@@ -7,6 +7,7 @@ than the databases do. Names in the statements come from tables.py alone.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -92,6 +93,9 @@ class Target:
 class Bulk(Protocol):
     """The statements of one group commit, on one connection."""
 
+    def together(self) -> AbstractContextManager[object]:
+        """Send what follows without waiting for each answer, where the database can do that."""
+
     def find_targets(self, tokens: Iterable[str]) -> dict[str, Target]:
         """Return the tracker of each token that is known."""
 
@@ -131,6 +135,9 @@ class SqliteBulk:
 
     def __init__(self, connection: Connection) -> None:
         self._cursor: Any = connection.connection.cursor()
+
+    def together(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def find_targets(self, tokens: Iterable[str]) -> dict[str, Target]:
         asked = msgspec.json.encode(list(tokens)).decode()
@@ -207,6 +214,10 @@ class PostgresBulk:
 
     def __init__(self, connection: Connection) -> None:
         self._cursor: Any = connection.connection.cursor()
+
+    def together(self) -> AbstractContextManager[object]:
+        pipeline: AbstractContextManager[object] = self._cursor.connection.pipeline()
+        return pipeline
 
     def find_targets(self, tokens: Iterable[str]) -> dict[str, Target]:
         statement = FIND_TRACKER + "WHERE token.token = ANY(%s::text[])"

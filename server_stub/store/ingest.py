@@ -92,7 +92,8 @@ def book(connection: Connection, arrivals: Sequence[Arrival]) -> list[Outcome]:
     _place_corrections(connection, entries, by_key)
     fresh, repeated = _claim(statements, entries, by_key)
     if fresh:
-        _write(statements, fresh)
+        with statements.together():
+            _write(statements, fresh)
     answers = _first_answers(connection, repeated) if repeated else {}
     return [_outcome(entry, answers) for entry in admitted]
 

@@ -87,11 +87,12 @@ class Fate:
 def live_through(person: Person, fate: Fate) -> None:
     """Start watcher and drain in turns until everything has died often enough and all is sent."""
     deadline = time.monotonic() + 240
-    rounds = 0
+    starts = 0
     while fate.kills < KILLS and time.monotonic() < deadline:
-        rounds += 1
-        command = ("codex", "watch") if rounds % 2 else ("agent", "once")
-        fate.agent = person.start(*command, "--backfill")
+        if fate.agent is None or fate.agent.poll() is not None:
+            starts += 1
+            command = ("codex", "watch") if starts % 2 else ("agent", "once")
+            fate.agent = person.start(*command, "--backfill")
         if fate.at_random < KILLS - KILLS_IN_FLIGHT:
             fate.after_a_while()
         wait_for_a_death(fate)

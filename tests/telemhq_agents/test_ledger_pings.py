@@ -190,6 +190,11 @@ def test_where_the_server_holds_more_it_is_only_corrected_upwards() -> None:
     assert (telling.key, telling.amounts) == ("fact:k.r3", Amounts(responses=3))
     assert telling.told.shared
 
+    everything = replace(KNOWN, amounts=replace(held.amounts, responses=9))
+    telling = correction(held, everything)
+    assert telling is not None
+    assert not telling.told.shared
+
 
 def test_where_this_ledger_knows_all_that_the_server_holds_it_may_take_back() -> None:
     held = after_duplicate(

@@ -125,6 +125,14 @@ def machine(server: ModelServer, tmp_path: Path) -> Iterator[Machine]:
     machine.ledger.close()
 
 
+@pytest.fixture
+def other(server: ModelServer, tmp_path: Path) -> Iterator[Machine]:
+    """A second machine with the same account, which reads the same logs."""
+    other = Machine(server, tmp_path, "other")
+    yield other
+    other.ledger.close()
+
+
 def test_a_turn_is_sent_as_one_run_with_the_sum_of_its_responses(
     machine: Machine, server: ModelServer
 ) -> None:
@@ -222,8 +230,47 @@ def test_an_answer_that_was_lost_changes_nothing(machine: Machine, server: Model
     machine.queue()
 
     machine.send(lost=lambda: True)
-    machine.read(fact("b"), fact("a", turn="t2", precedence=-1))
+    machine.read(fact("a", turn="t2", precedence=-1))
     machine.crash()
+    machine.settle()
+
+    assert server.sums() == machine.truth.sums()
+    assert any(body.get("responses") == -1 for body in server.bodies.values()), "it was taken back"
+
+
+def test_a_response_that_leaves_nothing_behind_is_taken_back_too(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a", turn="gone", precedence=1))
+    machine.settle()
+
+    machine.read(fact("a", turn="t1", precedence=0))
+    machine.settle()
+
+    assert server.sums() == machine.truth.sums()
+
+
+def test_a_machine_that_knows_more_than_the_server_tells_it_without_being_asked(
+    machine: Machine, other: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a"), ended())
+    machine.settle()
+
+    other.read(fact("a"), fact("b"), ended())
+    other.settle()
+
+    assert server.sums() == other.truth.sums()
+
+
+def test_what_was_counted_before_the_login_in_its_own_quarter_is_sent(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.ledger.set_destination(Source.CLAUDE, "", BORN)
+    machine.read(fact("a"), ended())
+    machine.settle()
+    assert server.sums() == {}
+
+    machine.ledger.set_destination(Source.CLAUDE, "home", BORN + 60_000)
     machine.settle()
 
     assert server.sums() == machine.truth.sums()
@@ -244,11 +291,10 @@ def test_a_ledger_that_was_deleted_and_read_again_sends_the_same_keys(
 
 
 def test_an_older_copy_of_a_log_takes_nothing_away_from_what_another_machine_saw(
-    machine: Machine, server: ModelServer, tmp_path: Path
+    machine: Machine, other: Machine, server: ModelServer
 ) -> None:
     machine.read(fact("a", output_tokens=500), fact("b"), ended())
     machine.settle()
-    other = Machine(server, tmp_path, "other")
 
     other.read(fact("a", output_tokens=1), ended())
     other.settle()
@@ -260,9 +306,8 @@ def test_an_older_copy_of_a_log_takes_nothing_away_from_what_another_machine_saw
 
 
 def test_a_machine_that_has_caught_up_may_take_back_what_moved(
-    machine: Machine, server: ModelServer, tmp_path: Path
+    machine: Machine, other: Machine, server: ModelServer
 ) -> None:
-    other = Machine(server, tmp_path, "other")
     machine.read(fact("a"), fact("b", precedence=1), ended())
     machine.settle()
     other.read(fact("a"), ended())
@@ -279,9 +324,8 @@ def test_a_machine_that_has_caught_up_may_take_back_what_moved(
 
 
 def test_corrections_of_two_machines_at_once_are_worked_out_anew(
-    machine: Machine, server: ModelServer, tmp_path: Path
+    machine: Machine, other: Machine, server: ModelServer
 ) -> None:
-    other = Machine(server, tmp_path, "other")
     for one in (machine, other):
         one.read(fact("a"), ended())
         one.settle()
@@ -467,6 +511,8 @@ DEEDS = st.one_of(
     st.tuples(st.just("queue"), st.none()),
     st.tuples(st.just("send"), st.randoms(use_true_random=False)),
     st.tuples(st.just("crash"), st.none()),
+    st.tuples(st.just("hour"), st.randoms(use_true_random=False)),
+    st.tuples(st.just("hour"), st.randoms(use_true_random=False)),
 )
 
 
@@ -482,6 +528,9 @@ def _do(machine: Machine, deed: str, value: object) -> None:
             machine.crash()
         case _:
             dice = cast("Random", value)
+            if deed == "hour":
+                machine.now += 60 * MINUTE
+                machine.queue()
             machine.send(lost=lambda: dice.random() < 0.3)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
+from threading import Event
 from typing import TYPE_CHECKING
 
+from telemhq_agents import clock
 from telemhq_agents.errors import DamagedError, TelemhqError
 from telemhq_agents.ledger.schema import migrate
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_TIMEOUT_S = 30.0
+PAUSE_S = 0.01
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PRIMARY_CODE = 0xFF
@@ -40,7 +43,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
 def _prepared(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -32000")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -49,6 +52,21 @@ def _prepared(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. SQLite does not wait for others who do the same, so this does."""
+    until = clock.monotonic_ns() + int(BUSY_TIMEOUT_S * 1e9)
+    pause = Event()
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _BUSY or clock.monotonic_ns() > until:
+                raise
+            pause.wait(PAUSE_S)
+        else:
+            return
 
 
 @contextmanager
@@ -75,8 +93,12 @@ def explained(path: Path) -> Iterator[None]:
         raise _explain(path, error) from error
 
 
+def _code(error: sqlite3.DatabaseError) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & _PRIMARY_CODE
+
+
 def _explain(path: Path, error: sqlite3.DatabaseError) -> TelemhqError:
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    code = _code(error)
     if code in _BROKEN:
         return DamagedError(
             f"The ledger {path} is damaged: {error}.",

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import subprocess
+import shutil
+import threading
 from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server_stub.run import make_server
+from server_stub.settings import Settings
+from server_stub.setup import initialise
 from telemhq_cli import main as entry
-from tests.telemhq_cli.conftest import TELEMHQ, Machine
+from tests.telemhq_cli.conftest import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -83,26 +87,25 @@ class RunningServer:
     api_key: str
 
 
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An SQLite file of a server whose owner is ada@example.com, and her API key; to be copied."""
+    path = tmp_path_factory.mktemp("server") / "template.sqlite3"
+    made = initialise(Settings(f"sqlite:///{path}"), "ada@example.com", "Ada")
+    return path, made.api_key
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RunningServer]:
-    """A real server in a process of its own, with an owner, ada@example.com."""
-    machine = Machine(tmp_path / "server")
-    machine.home.mkdir()
-    made = machine.run("server", "init", "--email", "ada@example.com", "--name", "Ada", "--json")
-    assert made.returncode == 0, made.stderr
-    running = subprocess.Popen(
-        [*TELEMHQ, "server", "run", "--port", "0"],
-        env=machine.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert running.stdout is not None
-    said = running.stdout.readline()
-    found = re.search(r"http://\S+", said)
-    assert found, said
-    yield RunningServer(found[0], json.loads(made.stdout)["api_key"])
-    running.terminate()
-    assert running.wait(20) == 0
-    running.stdout.close()
+def server(tmp_path: Path, initialised: tuple[Path, str]) -> Iterator[RunningServer]:
+    """A real server in a thread, on a database of its own, with an owner, ada@example.com."""
+    template, api_key = initialised
+    path = tmp_path / "server.sqlite3"
+    shutil.copyfile(template, path)
+    listening: Queue[str] = Queue()
+    running, bound = make_server(Settings(f"sqlite:///{path}", port=0), listening.put)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]})
+    thread.start()
+    yield RunningServer(listening.get(timeout=20), api_key)
+    running.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
