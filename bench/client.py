@@ -69,7 +69,6 @@ def timed(program: list[str], environ: dict[str, str], given: bytes = b"") -> fl
 def delay(program: list[str], environ: dict[str, str]) -> float:
     """Return how long after our start the job touched its mark, milliseconds."""
     read, write = os.pipe()
-    os.set_inheritable(write, True)
     began = time.perf_counter()
     process = subprocess.Popen(
         [*program, "--", "/bin/sh", "-c", f"echo >&{write}"], env=environ, pass_fds=[write]
@@ -86,9 +85,7 @@ def shell_delay(environ: dict[str, str]) -> float:
     """Return what the job itself takes to touch its mark, started by nobody but us."""
     read, write = os.pipe()
     began = time.perf_counter()
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", f"echo >&{write}"], env=environ, pass_fds=[write]
-    )
+    process = subprocess.Popen(["/bin/sh", "-c", f"echo >&{write}"], env=environ, pass_fds=[write])
     os.close(write)
     os.read(read, 1)
     took = (time.perf_counter() - began) * 1000

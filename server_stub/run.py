@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from server_stub.settings import Settings
 
 BACKLOG = 2048
+SWITCH_SECONDS = 0.0002
 GRACE_SECONDS = 10
 """How long open requests may take to finish once the server was told to stop."""
 
@@ -78,7 +81,20 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     upgrade(settings.database_url)
     server, bound = make_server(settings, ready or (lambda _url: None))
     with bound:
+        _tune_interpreter()
         server.run(sockets=[bound])
+
+
+def _tune_interpreter() -> None:
+    """Fit the process to two busy threads, the event loop and the writer.
+
+    What was loaded at start is kept out of every later garbage collection: a full one stops the
+    server for tens of milliseconds. The writer, which needs the interpreter's lock a dozen times
+    a batch, gets it after 0.2 ms instead of 5.
+    """
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _bind(host: str, port: int) -> socket.socket:

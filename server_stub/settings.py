@@ -79,11 +79,11 @@ def parse_database_url(text: str) -> str:
 
 def parse_host(text: str) -> str:
     """Return an address or name to listen on. Raises ValueError."""
-    if any(character.isspace() or character in "/:@" for character in text.strip("[]")) and (
-        text.count(":") < 2  # noqa: PLR2004 - an IPv6 address has at least two
-    ):
+    bare = text.removeprefix("[").removesuffix("]")
+    names_a_port = bare.count(":") == 1
+    if names_a_port or any(character.isspace() or character in "/@" for character in bare):
         raise ValueError("name an address or a host name, such as 127.0.0.1 or 0.0.0.0")
-    return text.strip("[]")
+    return bare
 
 
 def parse_port(text: str) -> int:

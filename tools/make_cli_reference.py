@@ -33,7 +33,11 @@ ours under one directory. `TELEMHQ_DEBUG=1` shows the traceback of an unforeseen
 
 def exit_codes() -> Iterator[tuple[int, str]]:
     yield 0, "it worked"
-    for kind in (errors.TelemhqError, *errors.TelemhqError.__subclasses__()):
+    kinds: list[type[errors.TelemhqError]] = [
+        errors.TelemhqError,
+        *errors.TelemhqError.__subclasses__(),
+    ]
+    for kind in kinds:
         yield kind.exit_code, first_sentence(kind.__doc__ or "")
     yield UNEXPECTED, "a fault of telemhq itself"
     yield INTERRUPTED, "interrupted from the keyboard"
@@ -45,7 +49,7 @@ def first_sentence(text: str) -> str:
     return sentence[0].lower() + sentence[1:]
 
 
-def commands(command: Any, path: str) -> Iterator[tuple[str, str]]:
+def commands(command: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - Typer vendors Click's types
     """Yield every command's path and help, depth first."""
     context = command.context_class(
         command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH

@@ -25,7 +25,6 @@ from telemhq_agents.contract.ping import (
     MAX_KEY_LENGTH,
     NUMBER_FIELDS,
     PROJECT_FIELDS,
-    TEXT_FIELDS,
     TOTAL_FIELDS,
 )
 from telemhq_agents.contract.problem import FieldProblem, Problem
@@ -51,6 +50,7 @@ EPOCH_SECONDS_LIMIT = 10**11
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999, after which times cannot be written."""
 
+BOOKED_TEXTS = ("provider", "model", "project", "status", "source", "session_id", "thread_id")
 STARTED_STATUSES = frozenset({"start", "started"})
 TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?", re.ASCII)
@@ -346,7 +346,7 @@ def _shown(value: object) -> str:
 
 
 READERS: dict[str, Callable[[Judgement, str, Any], Any]] = (
-    dict.fromkeys((name for name in TEXT_FIELDS if name != "error"), _text)
+    dict.fromkeys(BOOKED_TEXTS, _text)
     | dict.fromkeys(COUNT_FIELDS, _count)
     | dict.fromkeys(NUMBER_FIELDS, _number)
     | dict.fromkeys(TOTAL_FIELDS, _total)
@@ -358,4 +358,4 @@ READERS: dict[str, Callable[[Judgement, str, Any], Any]] = (
         "ended_at": _moment,
     }
 )
-"""How each judged field is read. `error` may be anything: a job's reason to fail is never lost."""
+"""How each judged field is read. The other texts are stored as they were sent."""

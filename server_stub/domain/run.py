@@ -6,11 +6,14 @@ Made once per ping, so they are msgspec's records: frozen like dataclasses, made
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.ping import FACT_KEY_PREFIX, KIND_RUN
+
+if TYPE_CHECKING:
+    from telemhq_agents.contract.amounts import Amounts
 
 KIND_START = "start"
 """A run that began: recorded and shown, counted nowhere; its end counts."""

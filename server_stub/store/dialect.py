@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 PASSING_STATES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 """Classes of PostgreSQL's SQLSTATE that speak of the server's state, not of the statement."""
 
+PRIMARY_CODE = 0xFF
+PASSING_CODES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""SQLite's result codes that speak of the file and its disk, not of the statement."""
+
 
 def is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
@@ -30,8 +47,9 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, PoolTimeoutError):
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, sqlite3.DatabaseError):
-        return type(cause) in {sqlite3.OperationalError, sqlite3.DatabaseError}
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        return code & PRIMARY_CODE in PASSING_CODES
     if type(cause).__module__.partition(".")[0] != "psycopg":
         return False
     state: str | None = getattr(cause, "sqlstate", None)

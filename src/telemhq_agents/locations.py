@@ -1,16 +1,15 @@
 """The one home of paths: where our own files live and where the agents keep their logs.
 
 `TELEMHQ_HOME` moves every file of ours under one directory. Read by the wrapper's hot path, so
-platformdirs is imported only where there is no such variable.
+neither platformdirs (18 ms) nor dataclasses (6 ms) is imported where that can be avoided.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 PLATFORM = str(sys.platform)
 
 
-@dataclass(frozen=True, slots=True)
-class Locations:
+class Locations(NamedTuple):
     """Where our own files are. Directories are made by whoever writes there first, mode 0700."""
 
     config: Path
@@ -71,7 +69,7 @@ def ours(environ: Mapping[str, str] = os.environ) -> Locations:
 def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
     """Return what platformdirs would: the variable where it is an absolute path, else below home."""
     named = environ.get(variable, "")
-    root = Path(named) if os.path.isabs(named) else Path(environ["HOME"]) / default  # noqa: PTH117 - "" is none
+    root = Path(named) if os.path.isabs(named) else Path(environ["HOME"]) / default  # noqa: PTH117 - as a text it may be empty
     return root / "telemhq"
 
 

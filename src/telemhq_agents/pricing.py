@@ -109,18 +109,15 @@ class Prices:
         price = self._price(provider, model, at_ms)
         if price is None:
             return None
-        rate = next(rate for start, rate in price.tiers if input_tokens > start or not start)
-        if rate.output is None:
-            if output_tokens:
-                return None
-            rate = rate._replace(output=0)
-        fresh = max(input_tokens - cached_input_tokens - cache_write_tokens, 0)
+        fresh, cached, write, write_1h, output = _rate_for(price, input_tokens)
+        if output is None and output_tokens:
+            return None
         total = (
-            fresh * rate.fresh
-            + cached_input_tokens * rate.cached
-            + (cache_write_tokens - cache_write_1h_tokens) * rate.write
-            + cache_write_1h_tokens * rate.write_1h
-            + output_tokens * (rate.output or 0)
+            max(input_tokens - cached_input_tokens - cache_write_tokens, 0) * fresh
+            + cached_input_tokens * cached
+            + (cache_write_tokens - cache_write_1h_tokens) * write
+            + cache_write_1h_tokens * write_1h
+            + output_tokens * (output or 0)
         )
         return _rounded(total), price.date
 
@@ -131,19 +128,21 @@ class Prices:
         for price in reversed(prices):
             if _holds(price, at_ms):
                 return price
-        return prices[0] if prices else None
+        return None
 
     def _look_up(self, provider: str, model: str) -> list[Price]:
-        yours = _your_price(self._yours, provider, model)
-        if yours:
-            return yours
+        """Return a model's prices; of those that hold at a time the last one does."""
+        return [*self._published(provider, model), *_your_price(self._yours, provider, model)]
+
+    def _published(self, provider: str, model: str) -> list[Price]:
         if provider in RUN_LOCALLY:
             return []
         for name in _spellings(model):
             for entry in self._candidates(provider, name):
                 found = next((one for one in entry["models"] if _fits(one["m"], name)), None)
                 if found is not None:
-                    return [_compiled(one, self._table["from"]) for one in found["p"]]
+                    first, *others = (_compiled(one, self._table["from"]) for one in found["p"])
+                    return [first._replace(since_ms=None, hours=None), *others]
         return []
 
     def _candidates(self, provider: str, model: str) -> Iterator[Mapping[str, Any]]:
@@ -180,6 +179,13 @@ def _table() -> Mapping[str, Any]:
     return table
 
 
+def _rate_for(price: Price, input_tokens: int) -> Rate:
+    """Return the rate of the tier that a response of this length reaches."""
+    if len(price.tiers) == 1:
+        return price.tiers[0][1]
+    return next(rate for start, rate in price.tiers if input_tokens > start or not start)
+
+
 def _rounded(total: int) -> int:
     """Return nano-USD, rounding half to even."""
     whole, rest = divmod(total, _PER_NANO)
@@ -188,11 +194,12 @@ def _rounded(total: int) -> int:
 
 
 def _holds(price: Price, at_ms: int) -> bool:
-    if price.since_ms is not None and at_ms < price.since_ms:
+    since_ms, hours = price[:2]
+    if since_ms is not None and at_ms < since_ms:
         return False
-    if price.hours is None:
+    if hours is None:
         return True
-    start, end = price.hours
+    start, end = hours
     now = at_ms % _DAY_MS
     return start <= now < end if start <= end else now >= start or now < end
 
@@ -339,10 +346,9 @@ def _your_entry(path: Path, entry: object) -> tuple[str, Price]:
 
 
 def _your_amount(path: Path, what: str, value: object) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < math.inf:  # type: ignore[operator]  # a number here
-        raise _wrong(path, f"{what} is not a price: {value!r}")
-    return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return str(value)
+    raise _wrong(path, f"{what} is not a price: {value!r}")
 
 
 def _wrong(path: Path, what: str) -> SettingsError:

@@ -16,8 +16,7 @@ import itertools
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Claimed's annotations can be resolved
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telemhq_agents.clock import now_ms
@@ -43,8 +42,7 @@ _serial = itertools.count()
 _desks: dict[tuple[str, int], _Desk] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """An entry that this process alone works on, until it is `done` or put back."""
 
     path: Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import warnings
 from contextlib import contextmanager
 from dataclasses import asdict
 from threading import Event
@@ -18,6 +19,7 @@ from telemhq_cli.watching import Folder, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from telemhq_agents.locations import Locations
     from telemhq_cli.agent import Agent
@@ -28,14 +30,19 @@ LOCK_WAIT_S = 1.0
 """A hook that looks whether an agent runs holds the lock for a moment."""
 
 
-def status_path(ours: Locations) -> Any:  # noqa: ANN401 - a Path
+def status_path(ours: Locations) -> Path:
     """Return where the running agent writes what it does."""
     return ours.data / "agent.json"
 
 
-def lock_path(ours: Locations) -> Any:  # noqa: ANN401 - a Path
-    """Return the lock that the one running agent holds."""
+def lock_path(ours: Locations) -> Path:
+    """Return the lock of an agent that takes hooks in; they look at it before they wake one."""
     return ours.locks / "agent.lock"
+
+
+def _lock_of_part(ours: Locations) -> Path:
+    """Return the lock of an agent that follows Codex alone: hooks must not count on that one."""
+    return ours.locks / "codex.lock"
 
 
 def read_status(ours: Locations) -> dict[str, Any]:
@@ -48,20 +55,30 @@ def read_status(ours: Locations) -> dict[str, Any]:
 
 
 def is_running(ours: Locations) -> bool:
-    """Tell whether an agent holds the lock now."""
-    if not lock_path(ours).exists():
+    """Tell whether an agent runs now, with all collectors or with one."""
+    return any(_is_held(path) for path in (lock_path(ours), _lock_of_part(ours)))
+
+
+def _is_held(path: Path) -> bool:
+    if not path.exists():
         return False
-    with locks.held(lock_path(ours), LOCK_WAIT_S) as got:
+    with locks.held(path, LOCK_WAIT_S) as got:
         return not got
 
 
 def run(plan: Plan, said: Callable[[Pass], None]) -> bool:
     """Make passes until SIGTERM or SIGINT; False when another agent runs already."""
     ours = locations.ours()
-    with locks.held(lock_path(ours), LOCK_WAIT_S) as got:
-        if not got:
+    own, other = lock_path(ours), _lock_of_part(ours)
+    if Source.CLAUDE not in plan.sources:
+        own, other = other, own
+    with locks.held(own, LOCK_WAIT_S) as got:
+        if not got or _is_held(other):
             return False
         stop, changed = Event(), Event()
+        ours.spool.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is there can be watched
+        # watchdog warns of a race of its own, whose end is right; nobody could act on it.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         with _stopped_by_signals(stop, changed), at_work(plan, stop) as agent:
             _Loop(ours, plan, agent, stop=stop, changed=changed, said=said).go_on()
         _write_status(ours, {"pid": os.getpid(), "stopped_ms": clock.now_ms()})
@@ -79,10 +96,9 @@ def wake() -> None:
         with locks.held(lock_path(ours), 0) as got:
             if not got:
                 return
-            before = spool.pending_count(ours.spool)
             with at_work(Plan()) as agent:
-                agent.short_pass()
-        if spool.pending_count(ours.spool) >= before:
+                done = agent.short_pass()
+        if not done.hooks + done.pings:
             return  # what is left cannot be taken in now; the next wake or agent tries again
 
 

@@ -75,6 +75,19 @@ def test_a_value_may_stand_in_a_file(tmp_path: Path) -> None:
     assert settings.database_url == "postgresql+psycopg://me:secret@db/telemhq"
 
 
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("0.0.0.0", "0.0.0.0"),
+        ("::1", "::1"),
+        ("[::]", "::"),
+        ("telemhq.internal", "telemhq.internal"),
+    ],
+)
+def test_a_host_is_an_address_or_a_name(given: str, host: str) -> None:
+    assert load({"TELEMHQ_HOST": given, "TELEMHQ_HOME": "/h"}).host == host
+
+
 def test_a_blank_variable_is_not_set() -> None:
     assert load({"TELEMHQ_PORT": " ", "TELEMHQ_HOME": "/h"}).port == 8080
 

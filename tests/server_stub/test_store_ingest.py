@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import delete, select, update
 
 from server_stub.domain.run import KIND_START, Arrival, RunFacts
@@ -146,6 +147,36 @@ def test_every_figure_and_every_word_lands_in_its_own_column(
     assert rows(store, session_buckets) == [
         {**place, **groups, **ids, **figures, "quarter_ms": QUARTER_PAST}
     ]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        '"quoted"',
+        "back\\slash\\",
+        "{a,b}",
+        "NULL",
+        "None",
+        "new\nline\ttab",
+        "it's; DROP TABLE runs --",
+        "%s ? :x",
+        "日本 é 🙂",
+        " ",
+    ],
+)
+def test_words_are_stored_letter_by_letter(
+    word: str, store: Store, add_tracker: Callable[..., str]
+) -> None:
+    add_tracker("tok")
+
+    together(store, arrival(project=word, status=word, payload=json.dumps({word: word})), arrival())
+
+    (run, _) = sorted(rows(store, runs), key=lambda row: -len(row["project"]))
+    payload = run["payload"]
+    assert (run["project"], run["status"]) == (word, word)
+    assert (json.loads(payload) if isinstance(payload, str) else payload) == {word: word}
+    assert sums(store, buckets, "project") == {(word,): 10, ("",): 10}
+    assert rows(store, trackers)[0]["last_status"] in {word, "success"}
 
 
 def test_a_bucket_adds_up_within_a_batch_and_across_batches(

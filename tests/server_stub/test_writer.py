@@ -172,6 +172,7 @@ def test_after_stopping_everything_is_refused_at_once(store: Store) -> None:
             future.result(timeout=1)
         assert caught.value.problem.status == 503
     assert not store.writer.is_alive()
+    assert not store.is_well()
 
 
 def test_a_future_that_nobody_waits_for_harms_nobody(
@@ -244,6 +245,13 @@ def test_a_database_that_is_away_is_a_503_until_it_is_back(
     assert store.write(new_account(3)) == 3
     assert stored_accounts(store) == [1, 3]
     store.stop()
+
+
+def test_a_statement_that_is_wrong_is_no_503(store: Store) -> None:
+    with pytest.raises(Exception, match="nowhere"):
+        store.write(lambda connection: connection.execute(text("SELECT * FROM nowhere")))
+    with pytest.raises(Exception, match="nowhere"), store.read() as connection:
+        connection.execute(text("SELECT * FROM nowhere"))
 
 
 def test_an_sqlite_that_another_process_locks_is_a_503_until_it_is_free(

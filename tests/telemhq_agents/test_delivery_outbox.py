@@ -147,14 +147,44 @@ def test_one_ping_that_the_server_stumbles_over_does_not_stop_the_others(
     ledger: Ledger, sender: PingSender
 ) -> None:
     fill(ledger, "home", 1, b'{"project":"poison"}', "bad")
-    fill(ledger, "home", 20)
+    fill(ledger, "home", 200)
 
-    with open_door(
-        lambda _key, body: (500, {}, b"") if b"poison" in body else receipt("", b"")
-    ) as door:
+    def stumble(_key: str, body: bytes) -> Answer:
+        return (500, {}, b"") if b"poison" in body else (200, {}, RECEIPT)
+
+    with open_door(stumble) as door:
         report = deliver(ledger, sender, known(home=door), now_ms=lambda: NOW, dice=lambda: 1.0)
 
-    assert (report.sent, report.retried, report.left) == (20, 1, 1)
+    assert (report.sent, report.retried, report.left) == (200, 1, 1)
+
+
+def test_a_server_that_stumbles_over_everything_is_left_in_peace(
+    ledger: Ledger, sender: PingSender
+) -> None:
+    fill(ledger, "home", 300)
+
+    with open_door(lambda _key, _body: (500, {}, b"")) as door:
+        report = deliver(ledger, sender, known(home=door), now_ms=lambda: NOW)
+
+    assert len(door.seen) <= 64
+    assert report.left == 300
+
+
+def test_a_server_that_hangs_is_waited_for_by_those_in_flight_alone(ledger: Ledger) -> None:
+    fill(ledger, "home", 300)
+    asked = []
+
+    def hang(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json=CAPABLE)
+        asked.append(request.headers["Idempotency-Key"])
+        raise httpx.ReadTimeout("timed out")
+
+    home = Destination("home", "http://telemhq.test/ping/secret", "codex")
+    with PingSender(transport=httpx.MockTransport(hang)) as sender:
+        deliver(ledger, sender, Credentials(destinations={"home": home}), now_ms=lambda: NOW)
+
+    assert 1 <= len(asked) <= 4
 
 
 def test_a_refused_ping_is_parked_with_the_servers_words_and_shown(
@@ -345,6 +375,32 @@ def test_killed_between_send_and_record_the_same_keys_are_sent_again(
     assert report.duplicates == len(repeated)
     assert report.sent + report.duplicates == 30
     assert ledger.outbox() == []
+
+
+def test_killed_while_a_foreign_server_had_a_ping_it_is_shown_not_resent(
+    ledger: Ledger, sender: PingSender
+) -> None:
+    victim: list[subprocess.Popen[bytes]] = []
+
+    def kill(_key: str, _body: bytes) -> Answer:
+        if victim[0].poll() is None:
+            os.kill(victim[0].pid, signal.SIGKILL)
+            victim[0].wait()
+        return 200, {}, b"OK"
+
+    with open_door(kill, FOREIGN) as door:
+        fill(ledger, door.url, 3)
+        script = f"import sys; sys.path[:] = {sys.path!r}\n{VICTIM}"
+        victim.append(subprocess.Popen([sys.executable, "-c", script, str(ledger.path)]))
+        assert victim[0].wait(30) == -signal.SIGKILL
+
+        deliver(ledger, sender, Credentials(), now_ms=lambda: NOW)
+        deliver(ledger, sender, Credentials(), now_ms=lambda: NOW)
+
+    assert sorted(key for _, key, _ in door.seen) == ["run:ret:0", "run:ret:1", "run:ret:2"]
+    assert [(row.key, row.state) for row in ledger.outbox()] == [
+        ("run:ret:0", OutboxState.UNCERTAIN)
+    ]
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[1]", b"\xff"])

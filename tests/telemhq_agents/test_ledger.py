@@ -17,6 +17,7 @@ from telemhq_agents.errors import DamagedError, SettingsError, UsageError
 from telemhq_agents.ledger.records import Batch, Booked, Cursor, DeviceFacts, OutboxState
 from telemhq_agents.ledger.schema import MIGRATIONS
 from telemhq_agents.ledger.store import Ledger
+from telemhq_agents.privacy import ProjectNamer
 from telemhq_agents.usage import Source, TurnStatus
 from tests.telemhq_agents.history import BORN, QUARTER, FlatPrices, ended, fact, place, turn
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from telemhq_agents.collecting import LedgerPort, Namer
     from telemhq_agents.ledger.records import OutboxRow
     from telemhq_agents.pricing import Prices
     from telemhq_agents.usage import Turn, UsageFact
@@ -383,6 +385,26 @@ def test_a_ping_from_the_spool_is_taken_in_once_even_after_its_answer(ledger: Le
     assert [one.destination for one in ledger.outbox()] == ["work"]
 
 
+def test_the_memory_of_answered_pings_lasts_ninety_days(ledger: Ledger) -> None:
+    day = 24 * 3600 * 1000
+    (row,) = imported(ledger, "a")
+    ledger.delivered(row)
+
+    ledger.queue_due(BORN + 90 * day, device=DeviceFacts("d", "s"))
+    assert not ledger.enqueue("home", "a", b"{}", BORN)
+    ledger.queue_due(BORN + 90 * day + 1, device=DeviceFacts("d", "s"))
+    assert ledger.enqueue("home", "a", b"{}", BORN)
+
+
+def test_a_ledger_and_a_namer_are_what_collectors_ask_for(ledger: Ledger) -> None:
+    port: LedgerPort = ledger
+    namer: Namer = ProjectNamer()
+
+    port.book(Batch([fact("a", place=namer.place("/gone/till"))]))
+
+    assert list(only(ledger, "project")) == [("till",)]
+
+
 def test_what_waits_for_a_person_is_counted_and_can_be_sent_again(ledger: Ledger) -> None:
     first, second, _ = imported(ledger, "a", "b", "c")
     ledger.park(first, "422: no")
@@ -408,6 +430,15 @@ def test_rows_that_wait_longest_come_first_and_excluded_ones_not_at_all(ledger: 
     assert [row.key for row in ledger.take(BORN + 4, 10, {"work"})] == ["b"]
     assert [row.attempts for row in ledger.take(BORN + 5, 10)] == [0, 0, 1]
     assert ledger.next_due_ms() == 0
+
+
+def test_a_ping_that_is_being_sent_is_marked_until_its_outcome(ledger: Ledger) -> None:
+    (row,) = imported(ledger, "a")
+    ledger.begin_sending(row)
+    assert [one.sending for one in ledger.outbox()] == [True]
+
+    ledger.retry(row, 0, "503")
+    assert [one.sending for one in ledger.outbox()] == [False]
 
 
 def test_a_paused_destination_is_left_in_peace_until_its_time(ledger: Ledger) -> None:

@@ -105,7 +105,7 @@ class Machine:
 
     def settle(self) -> None:
         """Let time pass and everything be sent, until nothing is due any more."""
-        self.now += 60 * MINUTE
+        self.now += 90 * MINUTE
         for _ in range(20):
             self.send()
             if not self.queue() and not self.ledger.counts().pending:
@@ -204,6 +204,21 @@ def test_a_fact_that_grows_is_corrected_by_the_difference(
     assert correction["revision"] == 1
     assert "runs" not in correction
     assert server.sums() == machine.truth.sums()
+
+
+def test_each_correction_builds_on_the_one_before(machine: Machine, server: ModelServer) -> None:
+    machine.read(fact("a", output_tokens=1), ended())
+    for tokens in (10, 100, 1000):
+        machine.settle()
+        machine.read(fact("a", output_tokens=tokens))
+    machine.settle()
+
+    corrections = [body for body in server.bodies.values() if body.get("kind") == "correction"]
+    assert [(one["revision"], one["output_tokens"]) for one in corrections] == [
+        (1, 9),
+        (2, 90),
+        (3, 900),
+    ]
 
 
 def test_a_fact_that_belongs_to_another_session_is_taken_back_and_booked_anew(
@@ -315,11 +330,13 @@ def test_a_machine_that_has_caught_up_may_take_back_what_moved(
     other.read(fact("b", precedence=1))
     other.settle()
 
-    moved = fact("b", turn="t0", precedence=0)
-    for one in (other, machine):
-        one.read(moved, ended("t0"))
-        one.settle()
+    moved = fact("b", turn="t0", session_id="s0", precedence=0)
+    other.read(moved, ended("t0"))
+    other.settle()
+    assert server.sums() == other.truth.sums()
 
+    machine.read(moved, ended("t0"))
+    machine.settle()
     assert server.sums() == machine.truth.sums()
 
 

@@ -258,6 +258,21 @@ def test_the_users_prices_are_dated_too(tmp_path: Path) -> None:
     )
 
 
+def test_before_the_users_price_begins_the_published_one_holds(tmp_path: Path) -> None:
+    begun = """
+        price = [
+            {model = "gpt-5", input = 2, output = 2, since = "2026-06-01"},
+            {model = "m", input = 2, output = 2, since = "2026-06-01"},
+        ]
+        """
+    prices = own(tmp_path, begun)
+    may, june = at("2026-05-31"), at("2026-06-01")
+
+    assert usd(cost("openai", "gpt-5", fresh=MILLION, when=may, prices=prices)) == 1.25
+    assert usd(cost("openai", "gpt-5", fresh=MILLION, when=june, prices=prices)) == 2.0
+    assert cost("", "m", fresh=MILLION, when=may, prices=prices) is None
+
+
 def test_no_file_is_no_price_of_ones_own(tmp_path: Path) -> None:
     assert (
         usd(cost("openai", "gpt-5", fresh=MILLION, prices=Prices.load(tmp_path / "none.toml")))

@@ -81,9 +81,8 @@ def test_each_turn_is_sent_once_however_often_the_logs_are_read(
     second = machine.run("agent", "once")
 
     assert first.returncode == second.returncode == 0, first.stderr
-    # The last prompt has no end yet: it waits until nothing was added for two minutes.
-    assert sorted(tokens(ping_server)) == [100, 200]
-    assert len({ping.key for ping in ping_server.pings}) == 2
+    assert sorted(tokens(ping_server)) == [100, 200, 300]
+    assert len({ping.key for ping in ping_server.pings}) == 3
     assert "made-up prompt" not in str(ping_server.requests)
     assert "/srv/made-up" not in str(ping_server.requests)
 
@@ -137,6 +136,32 @@ def test_a_second_agent_says_who_runs_and_ends(machine: Machine) -> None:
 
         assert second.returncode == 1
         assert f"process {first.pid}" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("codex", "agent"), ("agent", "codex"), ("codex", "codex")]
+)
+def test_an_agent_with_one_collector_and_one_with_all_exclude_each_other(
+    machine: Machine, first: str, second: str
+) -> None:
+    verbs = {"codex": "watch", "agent": "run"}
+    with running(machine, first, verbs[first]):
+        until(lambda: is_up(machine))
+
+        assert machine.run(second, verbs[second]).returncode == 1
+
+
+def test_a_hook_does_not_count_on_an_agent_that_follows_codex_alone(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    now = clock.now_ms()
+    send_to(machine, ping_server, now - DAY_MS)
+    session = ClaudeSession(machine.home / "claude")
+
+    with running(machine, "codex", "watch"):
+        until(lambda: is_up(machine))
+        fire(machine, session.event("Stop", session.prompt(now - 1000, 100, 10)))
+        until(lambda: tokens(ping_server) == [100])
 
 
 def test_a_hook_that_looks_for_an_agent_does_not_keep_it_from_starting(machine: Machine) -> None:

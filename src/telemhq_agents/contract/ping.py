@@ -26,6 +26,11 @@ MAX_BODY_BYTES = 64 * 1024
 
 KIND_RUN = "run"
 KIND_CORRECTION = "correction"
+KIND_START = "start"
+"""A run has begun: not a run itself; `run_key` is the key that its end will have."""
+
+VERB_START = "start"
+"""Among a server's `verbs` (capabilities) where it wants to be told of starts."""
 
 COUNT_FIELDS: tuple[str, ...] = (
     "input_tokens",

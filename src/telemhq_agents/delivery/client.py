@@ -105,7 +105,7 @@ class ApiClient:
 
     def revoke_api_key(self, key_id: str) -> None:
         """Revoke an API key."""
-        self._ask("DELETE", _path(routes.API_KEY, key_id=key_id), None)
+        self._request("DELETE", _path(routes.API_KEY, key_id=key_id))
 
     # Trackers
 
@@ -130,7 +130,7 @@ class ApiClient:
 
     def delete_tracker(self, tracker_id: str) -> None:
         """Delete a tracker."""
-        self._ask("DELETE", _path(routes.TRACKER, tracker_id=tracker_id), None)
+        self._request("DELETE", _path(routes.TRACKER, tracker_id=tracker_id))
 
     def rotate_tracker(self, tracker_id: str) -> resources.Tracker:
         """Give a tracker a new ping URL; the old one ends."""
@@ -195,7 +195,7 @@ class ApiClient:
         self,
         method: str,
         path: str,
-        kind: type[T] | None,
+        kind: type[T],
         body: Mapping[str, object] | None = None,
         *,
         query: Mapping[str, str | Sequence[str]] | None = None,
@@ -203,15 +203,21 @@ class ApiClient:
     ) -> T:
         """Ask and decode the answer; `account` acts in the client's account, if it has one."""
         chosen = {"account": self._account} if account and self._account else {}
+        response = self._request(method, path, body, {**chosen, **(query or {})})
+        return _decoded(self._url, response, kind)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        query: Mapping[str, str | Sequence[str]] | None = None,
+    ) -> httpx.Response:
         with _reaching(self._url):
-            response = self._http.request(
-                method, self._url + path, json=body, params={**chosen, **(query or {})}
-            )
+            response = self._http.request(method, self._url + path, json=body, params=query)
         if not response.is_success:
             raise _refused(self._url, response)
-        if kind is None:
-            return None  # type: ignore[return-value]  # callers that pass None take nothing
-        return _decoded(self._url, response, kind)
+        return response
 
 
 class PingSender:

@@ -15,7 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, assert_never
 
 from telemhq_agents import clock
-from telemhq_agents.contract.ping import KIND_RUN, Capabilities
+from telemhq_agents.contract.ping import KIND_RUN, KIND_START, Capabilities
 from telemhq_agents.delivery import outcome as outcomes
 from telemhq_agents.delivery.outcome import Attempt, NoReply, judge
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from telemhq_agents.ledger.records import OutboxRow
     from telemhq_agents.ledger.store import Ledger
 
-KIND_START = "start"
 IN_FLIGHT = 4
 AT_ONCE = 64
 PATIENCE = 3
@@ -119,7 +118,7 @@ class _Run:
         if self._capable[row.destination].idempotency:
             return True
         if row.sending:
-            self._settle(row, outcomes.Uncertain("the program ended while it was being sent"))
+            self._doubt(row, "the program ended while it was being sent")
             return False
         kind = _kind(row)
         if kind == KIND_START:
@@ -193,8 +192,7 @@ class _Run:
             case outcomes.Park(reason, whole):
                 self._park(row, reason, whole=whole)
             case outcomes.Uncertain(reason):
-                self._ledger.uncertain(row, reason)
-                self._report.uncertain += 1
+                self._doubt(row, reason)
                 self._close(row.destination, reason)
             case _:
                 assert_never(outcome)
@@ -215,6 +213,10 @@ class _Run:
         if whole:
             self._report.parked += self._ledger.park_all(row.destination, reason)
             self._close(row.destination, reason)
+
+    def _doubt(self, row: OutboxRow, reason: str) -> None:
+        self._ledger.uncertain(row, reason)
+        self._report.uncertain += 1
 
     def _close(self, destination: str, reason: str) -> None:
         """Send nothing more there in this run, and say why."""

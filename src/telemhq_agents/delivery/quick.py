@@ -11,13 +11,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import http.client
+    import socket
     from collections.abc import Mapping
 
 TIMEOUT_S = 3.0
 LONGEST_ANSWER = 64 * 1024
 WORDS_KEPT = 200
 _NOT_TAKEN = frozenset({408, 425, 429})
+_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -43,6 +44,16 @@ class Answer(NamedTuple):
     sent: bool
 
 
+class Door(NamedTuple):
+    """A ping URL, taken apart. `host` is as the URL spells it, port included."""
+
+    scheme: str
+    host: str
+    name: str
+    port: int
+    target: str
+
+
 def send(
     url: str,
     key: str,
@@ -52,26 +63,110 @@ def send(
     environ: Mapping[str, str] = os.environ,
 ) -> Answer:
     """POST a ping and return what became of it; `timeout_s` bounds each wait, not their sum."""
-    from http.client import HTTPException  # noqa: PLC0415 - the job is started before this loads
-
-    connection = _connection(url, timeout_s, environ)
-    if connection is None:
+    door = _door(url)
+    if door is None or not is_direct(url, environ):
         return Answer(
             Outcome.LATER, 0, "not sent from here: a proxy, or no http address", sent=False
         )
     sent = False
     try:
-        connection.connect()
-        sent = True
-        connection.request("POST", _target(url), body, _headers(key, body))
-        response = connection.getresponse()
-        said = response.read(LONGEST_ANSWER)
-    except (OSError, HTTPException, ValueError) as error:
+        request = _request(door, key, body)
+        with _connected(door, timeout_s) as line:
+            sent = True
+            line.sendall(request)
+            status, headers, said = _read(line)
+    except (OSError, ValueError) as error:
         return Answer(Outcome.LATER, 0, str(error) or type(error).__name__, sent=sent)
-    finally:
-        connection.close()
-    replayed = response.getheader("Idempotency-Replayed", "").lower() == "true"
-    return _answer(response.status, said, replayed=replayed)
+    return _answer(status, said, replayed=headers.get("idempotency-replayed", "") == "true")
+
+
+def is_direct(url: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether `send` can reach a ping URL; what lies behind a proxy, the full client sends."""
+    door = _door(url)
+    if door is None or door.name in _LOOPBACK:
+        return door is not None
+    names = (f"{door.scheme}_proxy", f"{door.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    return not any(environ.get(name) for name in names)
+
+
+def _door(url: str) -> Door | None:
+    scheme, _, rest = url.partition("#")[0].partition("://")
+    cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    host, target = rest[:cut], rest[cut:]
+    if scheme not in _PORTS or not host or not _is_plain(url) or "@" in host:
+        return None
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        name, port = host, str(_PORTS[scheme])
+    if not name or not port.isdecimal():
+        return None
+    if not target.startswith("/"):
+        target = "/" + target
+    return Door(scheme, host, name.strip("[]"), int(port), target)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _request(door: Door, key: str, body: bytes) -> bytes:
+    """Write the request. HTTP/1.0: the server ends the answer by closing, in one piece.
+
+    Raises ValueError for a key that no header can hold.
+    """
+    if not _is_plain(key):
+        raise ValueError(f"no header can hold the key {key!r}")
+    lines = [
+        f"POST {door.target} HTTP/1.0",
+        f"Host: {door.host}",
+        f"Idempotency-Key: {key}",
+        f"Content-Length: {len(body)}",
+        "User-Agent: telemhq",
+        "Accept: application/json",
+        "Connection: close",
+    ]
+    if body:
+        lines.append("Content-Type: application/json")
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+def _connected(door: Door, timeout_s: float) -> socket.socket:
+    import socket  # noqa: PLC0415 - the job is started before this loads
+
+    line = socket.create_connection((door.name, door.port), timeout_s)
+    if door.scheme == "http":
+        return line
+    import ssl  # noqa: PLC0415 - 10 ms that http does not need
+
+    try:
+        return ssl.create_default_context().wrap_socket(line, server_hostname=door.name)
+    except (OSError, ValueError):
+        line.close()
+        raise
+
+
+def _read(line: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Read an answer to its end, or as much as it announced. Raises ValueError for what is none."""
+    taken = b""
+    while len(taken) < LONGEST_ANSWER and not _is_whole(taken):
+        block = line.recv(LONGEST_ANSWER)
+        if not block:
+            break
+        taken += block
+    head, end, said = taken.partition(b"\r\n\r\n")
+    first, *rest = head.decode("latin-1").split("\r\n")
+    version, _, answer = first.partition(" ")
+    if not end or not version.startswith("HTTP/1.") or not answer[:3].isdecimal():
+        raise ValueError("the connection ended without an answer" if not taken else "no HTTP")
+    pairs = (one.partition(":") for one in rest)
+    return int(answer[:3]), {n.strip().lower(): v.strip().lower() for n, _, v in pairs}, said
+
+
+def _is_whole(taken: bytes) -> bool:
+    head, end, said = taken.partition(b"\r\n\r\n")
+    _, announced, rest = head.lower().partition(b"\r\ncontent-length:")
+    length = rest.partition(b"\r\n")[0].strip()
+    return bool(end and announced and length.isdigit() and len(said) >= int(length))
 
 
 def _answer(status: int, said: bytes, *, replayed: bool) -> Answer:
@@ -85,47 +180,3 @@ def _answer(status: int, said: bytes, *, replayed: bool) -> Answer:
     if status >= 500 or status in _NOT_TAKEN:  # noqa: PLR2004 - same
         return Answer(Outcome.LATER, status, words, sent=True)
     return Answer(Outcome.REFUSED, status, words, sent=True)
-
-
-def _headers(key: str, body: bytes) -> dict[str, str]:
-    headers = {"Idempotency-Key": key, "Connection": "close", "User-Agent": "telemhq"}
-    return headers | ({"Content-Type": "application/json"} if body else {})
-
-
-def _connection(
-    url: str, timeout_s: float, environ: Mapping[str, str]
-) -> http.client.HTTPConnection | None:
-    """Return a connection that is not open yet; None for what the full client must do."""
-    from http.client import (  # noqa: PLC0415 - see send
-        HTTPConnection,
-        HTTPException,
-        HTTPSConnection,
-    )
-
-    scheme, _, rest = url.partition("://")
-    host = rest.partition("/")[0].partition("?")[0]
-    if scheme not in {"http", "https"} or not host or "@" in host:
-        return None
-    if _is_proxied(scheme, host, environ):
-        return None
-    kind = HTTPSConnection if scheme == "https" else HTTPConnection
-    try:
-        return kind(host, timeout=timeout_s)
-    except (OSError, HTTPException, ValueError):
-        return None
-
-
-def _is_proxied(scheme: str, host: str, environ: Mapping[str, str]) -> bool:
-    if host.rpartition(":")[0].strip("[]") in _LOOPBACK or host in _LOOPBACK:
-        return False
-    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    return any(environ.get(name) for name in names)
-
-
-def _target(url: str) -> str:
-    rest = url.partition("://")[2].partition("#")[0]
-    slash = rest.find("/")
-    question = rest.find("?")
-    if slash < 0 or 0 <= question < slash:
-        return "/" + (rest[question:] if question >= 0 else "")
-    return rest[slash:]

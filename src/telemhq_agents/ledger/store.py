@@ -189,6 +189,7 @@ class Ledger:
         With `limit`, stops soon after that many; the next call goes on.
         """
         with self.transaction():
+            outbox.forget_answered(self._connection, now_ms)
             return queueing.queue_due(
                 self._connection, now_ms, device=device, settle_ms=settle_ms, limit=limit
             )

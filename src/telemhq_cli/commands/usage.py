@@ -40,37 +40,40 @@ Report = Callable[[tuple[str, ...]], UsageReport]
 DEFAULT_TEAM_GROUPS = (Group.MEMBER, Group.PROJECT, Group.MODEL)
 
 
+Local = Annotated[
+    bool, typer.Option("--local", help="This machine's logs; needs no server (the default).")
+]
+Mine = Annotated[bool, typer.Option("--mine", help="Yours, as the server has it.")]
+TeamWide = Annotated[
+    bool, typer.Option("--team", help="The whole team's; for managers and owners.")
+]
+By = Annotated[list[Group] | None, typer.Option("--by", help="Break down by this; repeatable.")]
+OnlySource = Annotated[Source | None, typer.Option("--source", help="Only what this agent used.")]
+Since = Annotated[str | None, typer.Option("--since", metavar="DATE|TIME", help="From here on.")]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="DATE|TIME", help="Up to here; a date counts whole."),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option("--timezone", metavar="ZONE", help="Whose days: an IANA name."),
+]
+OtherAccount = Annotated[
+    str | None,
+    typer.Option("--account", metavar="NAME|ID", help="Another team than the one in use."),
+]
+
+
 def usage(  # noqa: PLR0917 - one for each option
-    local: Annotated[
-        bool, typer.Option("--local", help="This machine's logs; needs no server (the default).")
-    ] = False,
-    mine: Annotated[bool, typer.Option("--mine", help="Yours, as the server has it.")] = False,
-    team_wide: Annotated[
-        bool, typer.Option("--team", help="The whole team's; for managers and owners.")
-    ] = False,
-    by: Annotated[
-        list[Group] | None, typer.Option("--by", help="Break down by this; repeatable.")
-    ] = None,
-    source: Annotated[
-        Source | None, typer.Option("--source", help="Only what this agent used.")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="DATE|TIME", help="From here on.")
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="DATE|TIME", help="Up to here; a date counts whole."),
-    ] = None,
-    timezone: Annotated[
-        str | None,
-        typer.Option(
-            "--timezone", metavar="ZONE", help="Whose days: an IANA name. Yours without it."
-        ),
-    ] = None,
-    account: Annotated[
-        str | None,
-        typer.Option("--account", metavar="NAME|ID", help="Another team than the one in use."),
-    ] = None,
+    local: Local = False,
+    mine: Mine = False,
+    team_wide: TeamWide = False,
+    by: By = None,
+    source: OnlySource = None,
+    since: Since = None,
+    until: Until = None,
+    timezone: Zone = None,
+    account: OtherAccount = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     profile: ProfileName = None,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from telemhq_agents.contract.amounts import Amounts
     from telemhq_agents.contract.usage_report import UsageReport
 
+Row = tuple[str | int, ...]
 UNKNOWN = "(none)"
 """How an empty group key reads."""
 
@@ -34,15 +35,15 @@ def for_people(
         Column("output_tokens", "Output", whole, is_figure=True),
         Column("cost_usd", "Cost", str, is_figure=True),
     )
-    rows = [(*row.keys, *_figures(row.amounts)) for row in report.rows]
-    total = (*_total_keys(report.group_by), *_figures(report.total))
+    total: Row = (*_total_keys(report.group_by), *_figures(report.total))
+    rows: list[Row] = [(*row.keys, *_figures(row.amounts)) for row in report.rows]
     if not report.group_by:
         columns = (Column("total", ""), *columns)
-        rows, total = [("Total", *_figures(report.total))], None  # type: ignore[assignment]
+        rows = [("Total", *total)]
     return Table(
         columns,
         rows,
-        total=total,
+        total=total if report.group_by else None,
         title=title,
         notes=_notes(report, unpriced_models),
         empty="No usage in this period.",

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from telemhq_agents import clock, locations
-from telemhq_agents.contract.ping import Capabilities
+from telemhq_agents.contract.ping import KIND_START, VERB_START, Capabilities
 from telemhq_agents.delivery.client import PingSender
 from telemhq_cli.wrap import payload, trackers
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from telemhq_cli.wrap.command_line import Asked
 
-START = "start"
-KIND_START = "start"
 ASK_AGAIN_AFTER_MS = 24 * 3600 * 1000
 """What a server can do is asked once a day."""
 
@@ -32,7 +30,7 @@ def announce(asked: Asked, key: str, started_ms: int) -> None:
     if not url:
         return
     with PingSender(timeout_s=asked.timeout_s) as sender:
-        if START in _verbs(url, sender):
+        if VERB_START in _verbs(url, sender):
             said = payload.flag_fields(asked)
             body = {
                 **said,

@@ -25,6 +25,8 @@ EXIT_CODES = {RECORDED: 0, KEPT: 0, REFUSED: 5, LOST: 6}
 TOOK_NOTHING = frozenset({0, 408, 425, 429, 503})
 """Statuses (0: no answer) after which a ping that never left may be sent to anybody again."""
 LEFTOVERS_BUDGET_S = 5.0
+LEFTOVERS = frozenset({"ping"})
+"""Hooks' entries are for the agent, or the drain that they wake."""
 
 
 class Ping(NamedTuple):
@@ -137,6 +139,10 @@ def _send_kept(ping: Ping, kept: Claimed, entry: dict[str, Any], timeout_s: floa
         return Told(
             KEPT, f"the server does not answer; the ping to {ping.tracker!r} goes out later"
         )
+    if not quick.is_direct(ping.url):
+        spool.write(home, entry)
+        spool.done(kept)
+        return _send_in_full(ping, timeout_s)
     answer = quick.send(ping.url, ping.key, ping.body, timeout_s=timeout_s)
     match answer.outcome:
         case quick.Outcome.DELIVERED | quick.Outcome.DUPLICATE:
@@ -157,6 +163,23 @@ def _send_kept(ping: Ping, kept: Claimed, entry: dict[str, Any], timeout_s: floa
                 spool.write(home, entry)
                 spool.done(kept)
             return Told(KEPT, f"{_host(ping.url)}: {_reason(answer)}; the ping goes out later")
+
+
+def _send_in_full(ping: Ping, timeout_s: float) -> Told:
+    """Send what lies behind a proxy with the full client, through the outbox."""
+    from telemhq_agents.ledger.records import OutboxState  # noqa: PLC0415 - SQLite
+    from telemhq_agents.ledger.store import Ledger  # noqa: PLC0415 - same
+    from telemhq_cli import agent  # noqa: PLC0415 - httpx
+
+    agent.send_pings(budget_s=timeout_s)
+    with Ledger.open(locations.ours().ledger) as ledger:
+        left = next((row for row in ledger.outbox() if row.key == ping.key), None)
+    if left is None:
+        return Told(RECORDED)
+    if left.state is OutboxState.PENDING:
+        return Told(KEPT, f"{_host(ping.url)}: {left.last_error}; the ping goes out later")
+    message = f"{_host(ping.url)}: {left.last_error}"
+    return Told(REFUSED, message, "telemhq agent outbox")
 
 
 def _send_unkept(ping: Ping, timeout_s: float, error: Exception) -> Told:
@@ -182,7 +205,7 @@ def _park(ping: Ping, reason: str) -> None:
 
 def _send_leftovers(home: Any) -> None:  # noqa: ANN401 - a Path, whose import is the spool's
     """Send what earlier pings left behind, now that the server answers."""
-    if not spool.pending_count(home):
+    if not spool.pending_count(home, LEFTOVERS):
         return
     from telemhq_cli import agent  # noqa: PLC0415 - httpx and SQLite, where something is left
 

@@ -5,7 +5,6 @@ import json
 import shutil
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from tests.telemhq_cli.conftest import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @dataclass(frozen=True)

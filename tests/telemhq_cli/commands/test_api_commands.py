@@ -84,7 +84,9 @@ def test_a_trackers_life(telemhq: CommandLine, server: RunningServer) -> None:
     assert telemhq.asks("tracker", "show", made["id"])["name"] == "nightly report"
     assert telemhq.asks("tracker", "pause", "nightly report")["state"] == "paused"
     assert telemhq.asks("tracker", "resume", "nightly report")["state"] == "new"
-    assert telemhq.asks("tracker", "update", "nightly report", "--name", "weekly")["id"] == made["id"]
+    assert (
+        telemhq.asks("tracker", "update", "nightly report", "--name", "weekly")["id"] == made["id"]
+    )
     rotated = telemhq.asks("tracker", "rotate", "weekly", "--yes")
     assert rotated["ping_url"] != made["ping_url"]
     assert telemhq("ping", made["ping_url"], code=5).err.count("\n") == 1
@@ -122,7 +124,9 @@ def test_two_trackers_of_one_name_are_told_apart_by_id(
     assert telemhq.asks("tracker", "runs", one["id"]) == []
 
 
-def test_a_tracker_made_elsewhere_is_found_by_its_name(people: People, server: RunningServer) -> None:
+def test_a_tracker_made_elsewhere_is_found_by_its_name(
+    people: People, server: RunningServer
+) -> None:
     laptop, desktop = people("laptop"), people("desktop")
     for machine in (laptop, desktop):
         logged_in(machine, server)
@@ -218,8 +222,12 @@ def test_a_report_as_json_and_csv_has_its_stable_shape(
     telemhq("tracker", "create", "job")
     telemhq("ping", "job", "-f", "input_tokens=7", "-f", "cost_usd=0.25", "--model", "gpt-5")
 
-    document = telemhq.asks("usage", "--mine", "--by", "model", "--by", "day", "--timezone", "Asia/Kolkata")
-    rows = list(csv.DictReader(io.StringIO(telemhq("usage", "--mine", "--by", "model", "--csv").out)))
+    document = telemhq.asks(
+        "usage", "--mine", "--by", "model", "--by", "day", "--timezone", "Asia/Kolkata"
+    )
+    rows = list(
+        csv.DictReader(io.StringIO(telemhq("usage", "--mine", "--by", "model", "--csv").out))
+    )
 
     figures = [
         *("runs", "responses", "input_tokens", "cached_input_tokens", "cache_write_tokens"),

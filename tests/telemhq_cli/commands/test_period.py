@@ -34,9 +34,7 @@ def test_since_is_the_first_moment(text: str, zone: str, moment: str) -> None:
         ("2026-03-01T09:15:00Z", "UTC", "2026-03-01T09:15:00Z"),
     ],
 )
-def test_until_is_the_end_of_the_day_or_the_next_quarter(
-    text: str, zone: str, moment: str
-) -> None:
+def test_until_is_the_end_of_the_day_or_the_next_quarter(text: str, zone: str, moment: str) -> None:
     assert period.until_ms(text, period.zone_of(zone)) == from_iso(moment)
 
 

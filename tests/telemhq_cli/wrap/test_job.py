@@ -131,7 +131,7 @@ def test_ctrl_c_at_the_terminal_reaches_the_job_once(
         code = "import sys; from telemhq_cli.main import main; sys.exit(main())"
         if origin == "untold":
             code = f"import _signal; del _signal.sigwaitinfo; {code}"
-        os.execve(sys.executable, [sys.executable, "-c", code, *arguments], machine.environ)
+        os.execve(sys.executable, [sys.executable, "-c", code, *arguments], machine.environ)  # noqa: S606 - there is no shell, on purpose
     read_until(terminal, b"ready")
 
     os.write(terminal, b"\x03")
@@ -159,9 +159,23 @@ def test_signals_that_nohup_ignores_stay_ignored_for_the_job(
     # A Python job would ignore SIGPIPE by itself, so the job is asked through /proc.
     job = "grep -E '^Sig(Blk|Ign)' /proc/self/status"
 
-    plain = subprocess.run(["sh", "-c", f"trap '' HUP; {job}"], capture_output=True, text=True, check=True)
+    plain = subprocess.run(
+        ["sh", "-c", f"trap '' HUP; {job}"], capture_output=True, text=True, check=True
+    )
     done = subprocess.run(
-        ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *TELEMHQ, "ping", ping_server.ping_url, "--", "sh", "-c", job],
+        [
+            "sh",
+            "-c",
+            "trap '' HUP; exec \"$@\"",
+            "sh",
+            *TELEMHQ,
+            "ping",
+            ping_server.ping_url,
+            "--",
+            "sh",
+            "-c",
+            job,
+        ],
         env=machine.environ,
         capture_output=True,
         text=True,
@@ -196,7 +210,7 @@ def test_an_ignored_sigchld_does_not_cost_the_exit_code(
         env=machine.environ,
         capture_output=True,
         check=False,
-        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN) and None,  # noqa: PLW1509 - one thread here
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN) and None,
     )
 
     assert done.returncode == 5
@@ -254,7 +268,9 @@ def test_a_mistake_before_the_command_is_said_and_the_job_runs(
     machine: Machine, ping_server: PingServer, tmp_path: Path
 ) -> None:
     for wrong in (["--bogus"], ["--timeout", "soon"], ["-f", "nonsense"], ["one-too-many"]):
-        done = machine.run("ping", ping_server.ping_url, *wrong, "--", "sh", "-c", "echo ran; exit 4")
+        done = machine.run(
+            "ping", ping_server.ping_url, *wrong, "--", "sh", "-c", "echo ran; exit 4"
+        )
 
         assert (done.returncode, done.stdout) == (4, "ran\n")
         assert len(done.stderr.strip().splitlines()) == 1

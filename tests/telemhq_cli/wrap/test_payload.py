@@ -89,7 +89,8 @@ def test_what_was_measured_wins_over_what_the_job_claims() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "status"), [({}, "success"), ({"status": "failed"}, "failed"), ({"status": 7}, "success")]
+    ("said", "status"),
+    [({}, "success"), ({"status": "failed"}, "failed"), ({"status": 7}, "success")],
 )
 def test_a_job_that_exits_well_may_still_say_that_it_failed(
     said: dict[str, Any], status: str

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from telemhq_agents import spool
 from tests.telemhq_cli.conftest import TELEMHQ
 
 if TYPE_CHECKING:
@@ -165,8 +166,7 @@ def test_a_flood_of_output_passes_unbuffered_and_whole(
 def test_output_arrives_while_the_job_still_runs(machine: Machine, ping_server: PingServer) -> None:
     wrapper = machine.start(
         *("ping", ping_server.ping_url, "--payload-from-stdout", "--"),
-        *("sh", "-c", "echo early; read line < /dev/tty || sleep 30"),
-        start_new_session=True,
+        *("sh", "-c", "echo early; exec sleep 30"),
     )
     assert wrapper.stdout is not None
 
@@ -267,7 +267,9 @@ def test_a_second_ctrl_c_ends_the_wait_for_a_server_that_hangs(
     machine: Machine, ping_server: PingServer
 ) -> None:
     ping_server.hangs = True
-    wrapper = machine.start("ping", ping_server.ping_url, "--timeout", "20", "--", "sh", "-c", "exit 9")
+    wrapper = machine.start(
+        "ping", ping_server.ping_url, "--timeout", "20", "--", "sh", "-c", "exit 9"
+    )
     ping_server.wait_for_pings(1)
     began = time.monotonic()
 
@@ -362,7 +364,12 @@ def test_a_ping_that_the_server_will_never_take_is_parked_and_shown(
     machine: Machine, ping_server: PingServer, status: int
 ) -> None:
     ping_server.status = status
-    ping_server.answer = {"type": "no", "title": "This is not to be", "status": status, "next": "do else"}
+    ping_server.answer = {
+        "type": "no",
+        "title": "This is not to be",
+        "status": status,
+        "next": "do else",
+    }
 
     alone = machine.run("ping", ping_server.ping_url)
     around = machine.run("ping", ping_server.ping_url, "--", "sh", "-c", "exit 3")
@@ -390,7 +397,9 @@ def test_a_ping_that_the_server_cannot_take_now_goes_out_later(
 
 def test_json_tells_what_became_of_the_ping(machine: Machine, ping_server: PingServer) -> None:
     alone = json.loads(machine.run("ping", ping_server.ping_url, "--json").stdout)
-    around = machine.run("ping", ping_server.ping_url, "--json", "--", "sh", "-c", "echo out; exit 3")
+    around = machine.run(
+        "ping", ping_server.ping_url, "--json", "--", "sh", "-c", "echo out; exit 3"
+    )
     kept = json.loads(machine.run("ping", dead_url(), "--json").stdout)
 
     assert alone["outcome"] == "recorded"
@@ -493,3 +502,33 @@ def test_the_fixture_moves_every_file_of_ours(machine: Machine, ping_server: Pin
 
     assert {path.name for path in machine.home.iterdir()} <= {"telemhq"}
     assert os.environ.get("TELEMHQ_HOME") != str(machine.ours)
+
+
+def test_events_of_hooks_that_wait_cost_a_ping_nothing(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    spool.write(machine.spool, {"kind": "hook", "event": "Stop", "at_ms": 1})
+
+    machine.run("ping", ping_server.ping_url)
+
+    assert len(machine.left_behind()) == 1
+    assert not (machine.ours / "ledger.sqlite3").exists()
+
+
+def test_a_server_behind_a_proxy_is_reached_by_the_full_client(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    # The stand-in proxy takes requests for any host, as a proxy does.
+    machine.extra["http_proxy"] = ping_server.url
+    url = "http://telemhq.test/ping/tt_made_up_token"
+
+    done = machine.run("ping", url, "-f", "n=1", "--", "sh", "-c", "exit 3")
+
+    assert (done.returncode, done.stderr) == (3, "")
+    [ping] = ping_server.pings
+    assert ping.path == url
+    assert ping.payload["n"] == 1
+    ping_server.status = 422
+    assert machine.run("ping", url).returncode == 5
+    ping_server.status = 503
+    assert "later" in machine.run("ping", url).stderr

@@ -1,0 +1,103 @@
+"""From nothing to a report, as somebody new would type it, with real processes all the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from telemhq_agents import clock
+from tests.telemhq_cli.logs import CodexSession
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TELEMHQ = (sys.executable, "-m", "telemhq_cli.main")
+
+
+class Person:
+    def __init__(self, home: Path) -> None:
+        home.mkdir()
+        self.home = home
+        kept = {name: value for name, value in os.environ.items() if "TELEMHQ" not in name}
+        self.environ = {
+            **kept,
+            "HOME": str(home),
+            "CODEX_HOME": str(home / "codex"),
+            "CLAUDE_CONFIG_DIR": str(home / "claude"),
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "XDG_DATA_HOME": str(home / ".local/share"),
+        }
+
+    def run(self, *arguments: str, given: str = "", code: int = 0) -> str:
+        done = subprocess.run(
+            [*TELEMHQ, *arguments],
+            env=self.environ,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done.stdout
+
+    def asks(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json"))
+
+
+@contextmanager
+def serving(person: Person) -> Iterator[str]:
+    server = subprocess.Popen(
+        [*TELEMHQ, "server", "run", "--port", "0"],
+        env=person.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    url = re.search(r"http://\S+", server.stdout.readline())
+    assert url
+    try:
+        yield url[0]
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        server.stdout.close()
+
+
+def test_first_use_without_any_variable_of_ours(tmp_path: Path) -> None:
+    ada = Person(tmp_path / "ada")
+    key = ada.run("server", "init", "--email", "ada@example.com").strip()
+
+    with serving(ada) as url:
+        ada.run("login", "--url", url, "--key-stdin", given=key)
+        tracker = ada.asks("tracker", "create", "nightly")
+        ada.run("ping", "nightly", "--", "sh", "-c", "sleep 1.3; exit 3", code=3)
+        ada.run("ping", tracker["ping_url"], "-f", "input_tokens=10", "--model", "gpt-5")
+        now = clock.now_ms() - 1000
+        CodexSession(ada.home / "codex", now).turn(now, 100, 10)
+        ada.run("agent", "once")
+
+        runs = ada.asks("tracker", "runs", "nightly")
+        report = ada.asks("usage", "--mine", "--by", "tracker")
+        again = ada.asks("usage", "--mine", "--by", "tracker")
+
+    assert [(run["kind"], run["failed"]) for run in runs] == [
+        ("run", False),
+        ("run", True),
+        ("start", False),
+    ]
+    assert runs[1]["payload"]["exit_code"] == 3
+    assert runs[1]["duration_ms"] >= 1300
+    rows = {row["tracker"].split(" on ")[0]: row for row in report["rows"]}
+    assert (rows["nightly"]["runs"], rows["nightly"]["failures"]) == (2, 1)
+    assert (rows["Codex"]["runs"], rows["Codex"]["input_tokens"]) == (1, 100)
+    assert report == again
+    assert report["total"]["runs"] == 3
