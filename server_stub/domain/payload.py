@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from server_stub.domain.problem import ProblemError
-from server_stub.domain.run import KIND_START, RunFacts
+from server_stub.domain.run import RunFacts
 from telemhq_agents.clock import from_iso, to_iso
 from telemhq_agents.contract.amounts import Amounts, nano
 from telemhq_agents.contract.ping import (
@@ -22,6 +22,7 @@ from telemhq_agents.contract.ping import (
     FAILED_STATUSES,
     KIND_CORRECTION,
     KIND_RUN,
+    KIND_START,
     MAX_KEY_LENGTH,
     NUMBER_FIELDS,
     PROJECT_FIELDS,

@@ -15,9 +15,6 @@ from telemhq_agents.contract.ping import FACT_KEY_PREFIX, KIND_RUN
 if TYPE_CHECKING:
     from telemhq_agents.contract.amounts import Amounts
 
-KIND_START = "start"
-"""A run that began: recorded and shown, counted nowhere; its end counts."""
-
 ACCOUNT_SCOPE = 0
 """The scope of keys that are accepted once per account; any other scope is a tracker's id."""
 
@@ -51,8 +48,6 @@ class RunFacts(msgspec.Struct, frozen=True):
     @property
     def shown_status(self) -> str:
         """The status that a tracker shows for its latest run: the sender's word, or what we saw."""
-        if self.kind == KIND_START:
-            return self.status or "started"
         return self.status or ("error" if self.amounts.failures else "success")
 
 

@@ -20,7 +20,7 @@ from server_stub.store.tables import (
 )
 from telemhq_agents.clock import quarter
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts, usd
-from telemhq_agents.contract.ping import KIND_CORRECTION, Recorded
+from telemhq_agents.contract.ping import KIND_RUN, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -225,11 +225,14 @@ def _run_row(entry: Entry) -> Row:
 
 
 def _touches(entries: list[Entry]) -> list[Row]:
-    """Return each tracker's latest sign of life, trackers sorted. Corrections are none."""
+    """Return each tracker's latest run, trackers sorted.
+
+    Corrections are none, and starts may arrive after the end that they belong to.
+    """
     latest: dict[tuple[int, int], tuple[int, str]] = {}
     for entry in entries:
         facts = entry.arrival.facts
-        if facts.kind == KIND_CORRECTION:
+        if facts.kind != KIND_RUN:
             continue
         sign = (entry.arrival.received_ms, facts.shown_status)
         place = (entry.account_id, entry.tracker_id)

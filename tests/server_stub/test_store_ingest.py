@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import delete, select, update
 
-from server_stub.domain.run import KIND_START, Arrival, RunFacts
+from server_stub.domain.run import Arrival, RunFacts
 from server_stub.store.ids import LOW_LIMIT, Ids, new_id
 from server_stub.store.ingest import Booked, Refusal
 from server_stub.store.tables import (
@@ -22,7 +22,7 @@ from server_stub.store.tables import (
     tracking_tokens,
 )
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
-from telemhq_agents.contract.ping import Recorded
+from telemhq_agents.contract.ping import KIND_START, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -331,7 +331,6 @@ def test_only_a_new_tracker_becomes_active_by_a_run(
         (RunFacts(NOON, Amounts(runs=1)), "success"),
         (RunFacts(NOON, Amounts(runs=1, failures=1)), "error"),
         (RunFacts(NOON, Amounts(runs=1), status="warm"), "warm"),
-        (RunFacts(NOON, Amounts(), kind=KIND_START), "started"),
     ],
 )
 def test_a_tracker_shows_the_status_of_its_latest_run(
@@ -476,11 +475,23 @@ def test_a_key_outlives_its_run(store: Store, add_tracker: Callable[..., str]) -
     assert sums(store, buckets) == {(): 10}
 
 
+def test_a_start_that_arrives_after_its_end_does_not_hide_it(
+    store: Store, add_tracker: Callable[..., str]
+) -> None:
+    add_tracker("tok")
+    ingest(store, arrival(at=NOON, status="success"))
+
+    ingest(store, Arrival("tok", "", NOON + 1, RunFacts(NOON, Amounts(), kind=KIND_START)))
+
+    assert rows(store, trackers)[0]["last_status"] == "success"
+
+
 def test_a_start_is_kept_and_counted_nowhere(store: Store, add_tracker: Callable[..., str]) -> None:
     add_tracker("tok")
 
     ingest(store, Arrival("tok", "", NOON, RunFacts(NOON, Amounts(), kind=KIND_START)))
 
+    assert rows(store, trackers)[0]["last_run_ms"] is None
     assert [row["kind"] for row in rows(store, runs)] == ["start"]
     assert rows(store, buckets) == []
 

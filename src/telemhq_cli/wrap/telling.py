@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telemhq_agents import clock, locations, spool
@@ -47,11 +49,40 @@ class Told(NamedTuple):
     next_step: str = ""
 
 
+class Patience:
+    """How long a sending may take altogether, a name look-up that hangs included.
+
+    Timeouts bound each wait but not the resolver, and no signal reaches us inside it. When
+    patience ends, so does the process, with `code`: the ping is on disk.
+    """
+
+    def __init__(self, asked: Asked, code: int) -> None:
+        self.timeout_s = asked.timeout_s
+        self._quiet = asked.has("--quiet")
+        self._code = code
+        self._over = _thread.allocate_lock()
+
+    def __enter__(self) -> None:
+        self._over.acquire()
+        with suppress(RuntimeError):  # no thread to be had: then it takes what it takes
+            _thread.start_new_thread(self._wait, ())
+
+    def __exit__(self, *_: object) -> None:
+        self._over.release()
+
+    def _wait(self) -> None:
+        if self._over.acquire(timeout=2 * self.timeout_s + 1):
+            return
+        if not self._quiet:
+            note("telemhq: the network does not answer; the ping goes out later")
+        os._exit(self._code)
+
+
 def tell(asked: Asked, key: str) -> int:
     """Send one ping without a job and return the exit code. Raises what is wrong with it."""
     said = payload.merged(_file_payload(asked), payload.flag_fields(asked))
     body = payload.encoded({"ended_at": clock.to_iso(clock.now_ms())} | said)
-    told = _record(_addressed(asked, key, body), asked.timeout_s, lambda: None)
+    told = _record(_addressed(asked, key, body), Patience(asked, 0))
     _say(asked, told, {"outcome": told.outcome, "key": key})
     return EXIT_CODES[told.outcome]
 
@@ -73,7 +104,7 @@ def tell_of(asked: Asked, key: str, ended: Ended, last_line: bytes) -> None:
     body = payload.encoded(payload.of_job(said, ended, name))
     told = _record(
         _addressed(asked, key, body),
-        asked.timeout_s,
+        Patience(asked, ended.code),
         lambda: child.release(lambda: os._exit(ended.code)),
     )
     if problems:
@@ -106,7 +137,9 @@ def _addressed(asked: Asked, key: str, body: bytes) -> Ping:
     return Ping(key, url, asked.target, profile, body)
 
 
-def _record(ping: Ping, timeout_s: float, when_on_disk: Callable[[], None]) -> Told:
+def _record(
+    ping: Ping, patience: Patience, when_on_disk: Callable[[], None] = lambda: None
+) -> Told:
     home = locations.ours().spool
     entry = {
         "kind": "ping",
@@ -123,15 +156,15 @@ def _record(ping: Ping, timeout_s: float, when_on_disk: Callable[[], None]) -> T
         kept = spool.write_claimed(home, {**entry, "may_have_arrived": True})
     except (DamagedError, OSError) as error:
         when_on_disk()
-        return _send_unkept(ping, timeout_s, error)
+        return _send_unkept(ping, patience.timeout_s, error)
     when_on_disk()
     try:
-        return _send_kept(ping, kept, entry, timeout_s)
+        return _send_kept(ping, kept, entry, patience)
     finally:
         spool.leave(home)
 
 
-def _send_kept(ping: Ping, kept: Claimed, entry: dict[str, Any], timeout_s: float) -> Told:
+def _send_kept(ping: Ping, kept: Claimed, entry: dict[str, Any], patience: Patience) -> Told:
     home = locations.ours().spool
     if not ping.url:
         spool.write(home, entry)
@@ -142,8 +175,9 @@ def _send_kept(ping: Ping, kept: Claimed, entry: dict[str, Any], timeout_s: floa
     if not quick.is_direct(ping.url):
         spool.write(home, entry)
         spool.done(kept)
-        return _send_in_full(ping, timeout_s)
-    answer = quick.send(ping.url, ping.key, ping.body, timeout_s=timeout_s)
+        return _send_in_full(ping, patience.timeout_s)
+    with patience:
+        answer = quick.send(ping.url, ping.key, ping.body, timeout_s=patience.timeout_s)
     match answer.outcome:
         case quick.Outcome.DELIVERED | quick.Outcome.DUPLICATE:
             spool.done(kept)

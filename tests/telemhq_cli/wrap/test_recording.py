@@ -263,6 +263,32 @@ def test_a_server_that_hangs_delays_neither_the_job_nor_more_than_the_timeout(
     assert json.loads(entry.read_text())["key"] == ping_server.pings[0].key
 
 
+@pytest.mark.parametrize(("job", "code"), [([], 0), (["--", "sh", "-c", "exit 7"], 7)])
+def test_a_resolver_that_hangs_is_not_waited_for_for_ever(
+    machine: Machine, job: list[str], code: int
+) -> None:
+    hang = (
+        "import socket, sys, time; socket.getaddrinfo = lambda *a, **k: time.sleep(30); "
+        "from telemhq_cli.main import main; sys.exit(main())"
+    )
+    began = time.monotonic()
+
+    done = subprocess.run(
+        [TELEMHQ[0], "-c", hang, "ping", "http://a.test/ping/x", "--timeout", "0.3", *job],
+        env=machine.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == code
+    assert time.monotonic() - began < 10
+    assert "later" in done.stderr
+    assert machine.run("agent", "once").returncode == 0
+    [row] = json.loads(machine.run("agent", "outbox", "--json").stdout)
+    assert row["state"] == "pending"
+
+
 def test_a_second_ctrl_c_ends_the_wait_for_a_server_that_hangs(
     machine: Machine, ping_server: PingServer
 ) -> None:
