@@ -36,7 +36,8 @@ fmt: venv
 	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .
 
 bench: venv
-	@$(BIN)/python -m bench.run
+	@$(BIN)/python -m bench.client
+	@$(BIN)/python -m bench.server
 
 lock: ## refresh the pinned versions (hashes, no registry address)
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.txt; }

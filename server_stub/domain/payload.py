@@ -52,6 +52,9 @@ LAST_MS = 253_402_300_799_999
 """The end of the year 9999, after which times cannot be written."""
 
 BOOKED_TEXTS = ("provider", "model", "project", "status", "source", "session_id", "thread_id")
+CLOCK_TOLERANCE_MS = 5 * 60 * 1000
+"""How far a sender's clock may run ahead: a ping and its correction keep to one quarter-hour."""
+
 STARTED_STATUSES = frozenset({"start", "started"})
 TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?", re.ASCII)
@@ -135,13 +138,13 @@ def _require_correction(judgement: Judgement) -> None:
 def _facts(kind: str, payload: Payload, judgement: Judgement, received_ms: int) -> RunFacts:
     value = judgement.values.get
     ended_ms = value("ended_at", received_ms)
-    clamped = ended_ms > received_ms
+    clamped = ended_ms > received_ms + CLOCK_TOLERANCE_MS
     if clamped:
         judgement.warnings.append(
             f"ended_at {to_iso(ended_ms)} lies in the future: {to_iso(received_ms)} was booked"
         )
     return RunFacts(
-        ended_ms=min(ended_ms, received_ms),
+        ended_ms=received_ms if clamped else ended_ms,
         amounts=_amounts(kind, value),
         payload=msgspec.json.encode(payload).decode(),
         kind=kind,

@@ -29,7 +29,9 @@ def test_the_lock_file_pins_everything_that_the_project_names() -> None:
         named += extra
     pinned = set(
         re.findall(
-            r"^([a-z0-9][\w.-]*)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE
+            r"^([a-z0-9][\w.-]*)==",
+            (ROOT / "requirements.lock").read_text(encoding="utf-8"),
+            re.MULTILINE,
         )
     )
 

@@ -135,7 +135,17 @@ def test_only_the_renderer_prints() -> None:
 
 
 def test_the_hook_imports_only_the_lightest_modules() -> None:
-    light = {"sys", "os", "json", "_json", "time", "fcntl", "errno", "__future__", "__future__.annotations"}
+    light = {
+        "sys",
+        "os",
+        "json",
+        "_json",
+        "time",
+        "fcntl",
+        "errno",
+        "__future__",
+        "__future__.annotations",
+    }
     assert imported(ROOT / "claude_code_hooks" / "hook.py") <= light
 
 

@@ -242,6 +242,7 @@ def test_a_correction_without_a_cost_leaves_no_tokens_unpriced() -> None:
         (NOW / 1000 - 5, NOW - 5000),
         (str(NOW // 1000 - 5), NOW - 5000),
         ("1970-01-01T00:00:00Z", 0),
+        ("2025-11-20T12:05:00Z", NOW + 300_000),
         ("", NOW),
         (None, NOW),
     ],
@@ -254,7 +255,13 @@ def test_ended_at_decides_the_time_of_a_run(text: object, ended_ms: int) -> None
 
 @pytest.mark.parametrize(
     "future",
-    ["2025-11-20T12:00:00.001Z", "9999-12-31T23:59:59-14:00", NOW + 1, 10**15 - 1, "2026-01-01"],
+    [
+        "2025-11-20T12:05:00.001Z",
+        "9999-12-31T23:59:59-14:00",
+        NOW + 300_001,
+        10**15 - 1,
+        "2026-01-01",
+    ],
 )
 def test_a_future_end_is_taken_as_now_and_warned_about(future: object) -> None:
     facts = judge({"ended_at": future}, NOW)
