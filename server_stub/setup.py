@@ -53,7 +53,7 @@ def initialise(
     if made is None:
         raise SettingsError(
             "this server is set up already: it has users",
-            "Make another API key with one you have (POST /api/v1/api-keys), join by invitation"
+            "Make another API key with one you have (`telemhq key create NAME`), join by invitation"
             " (telemhq team accept LINK), or name another database in TELEMHQ_DATABASE_URL.",
         )
     return Initialised(made.api_key, address, str(made.account_id), team or person)

@@ -31,7 +31,7 @@ _PAGE = Template("""<!doctype html>
 <body>
 <h1>Join $team</h1>
 <p>$inviter invites $email to $team as $role. The invitation is good until $expires.</p>
-<p>Accept it in a terminal (<code>pip install telemhq</code> brings the command):</p>
+<p>Accept it in a terminal (with the <code>telemhq</code> command installed):</p>
 <pre>telemhq team accept $link</pre>
 </body>
 </html>

@@ -60,7 +60,7 @@ def membership_revoked(membership: Membership) -> ProblemError:
         "membership-revoked",
         f"You are no longer a member of {membership.account_name}",
         step="ask a manager to let you in again, or name another account: ?account=ID"
-        " (GET /api/v1/me lists yours, PATCH it to choose another default_account)",
+        " (`telemhq whoami` lists yours; `telemhq login --team NAME` acts in another)",
     )
 
 
@@ -79,7 +79,7 @@ def not_found(noun: str, name: str) -> ProblemError:
         404,
         f"{noun.lower().replace(' ', '-')}-not-found",
         f"There is no {noun} {name} that you can see",
-        step="see that the id is whole, and that you act in the right account (GET /api/v1/me)",
+        step="see that the id is whole, and that you act in the right account (`telemhq whoami`)",
     )
 
 
@@ -151,7 +151,8 @@ def member_unknown(name: str) -> ProblemError:
 
 def tracker_unknown(name: str) -> ProblemError:
     unread = UsageError(
-        f"{name!r} is no tracker of this account", "Give a name or id of GET /api/v1/trackers."
+        f"{name!r} is no tracker of this account",
+        "Give a name or an id that `telemhq tracker list` shows.",
     )
     return invalid("tracker", unread)
 
