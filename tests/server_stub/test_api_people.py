@@ -140,7 +140,7 @@ def test_whoever_was_revoked_is_told_how_to_go_on(cast: Cast) -> None:
 
     assert refused.status_code == 403
     assert refused.json()["type"] == "membership-revoked"
-    assert "default_account" in refused.json()["next"]
+    assert "telemhq login --team" in refused.json()["next"]
     cast.revoked.did("PATCH", routes.ME, {"default_account": personal})
     assert cast.revoked.got(routes.TRACKERS) == []
 

@@ -58,7 +58,7 @@ def test_a_server_is_set_up_once(database_url: str) -> None:
     with pytest.raises(SettingsError, match="set up already") as caught:
         initialise(settings, "eve@example.com")
 
-    assert "/api/v1/api-keys" in caught.value.next_step
+    assert "telemhq key create" in caught.value.next_step
     assert users_in(settings) == ["ada@example.com"]
 
 
