@@ -67,6 +67,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
     duration_ms: int | float | None = None
     tool_use_result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     message: Message | None = None
+    content: msgspec.Raw = msgspec.Raw()
 
 
 class BadLineError(ValueError):
@@ -125,8 +126,16 @@ def last_write(data: bytes) -> bytes | None:
 
 def text_of(line: Line) -> str:
     """Return the text that a user line begins with, "" for a tool's result."""
-    raw = bytes(line.message.content) if line.message else b""
-    content = json.loads(raw) if raw else ""
+    return _first_text(line.message.content) if line.message else ""
+
+
+def text_of_queued(line: Line) -> str:
+    """Return the text that a queued prompt begins with, "" where the line tells of none."""
+    return _first_text(line.content)
+
+
+def _first_text(raw: msgspec.Raw) -> str:
+    content = json.loads(bytes(raw)) if bytes(raw) else ""
     blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
     first = blocks[0] if blocks and isinstance(blocks[0], dict) else {}
     match first.get("type"):
@@ -166,6 +175,7 @@ def _by_hand(data: bytes) -> Line:
         content = msgspec.Raw(json.dumps(message.get("content", "")).encode())
         inner = {**_kept(message, Message), "usage": _usage(message.get("usage"))}
         kept["message"] = Message(**{**inner, "content": content})
+    kept["content"] = msgspec.Raw(json.dumps(found.get("content", "")).encode())
     names = {field.encode_name: field.name for field in msgspec.structs.fields(Line)}
     return Line(**{names[key]: value for key, value in kept.items()})
 

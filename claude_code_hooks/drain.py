@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from claude_code_hooks import translate
 from claude_code_hooks.scan import scan
 from telemhq_agents import clock
@@ -43,10 +45,14 @@ def drain(
     only = None if any(not event.event for event in events) else paths
     report = scan(ledger, homes, namer, now_ms=now_ms, only=only)
     unkept = [event for event in events if not Path(event.transcript_path).is_file()]
-    found = translate.turns(unkept, namer)
+    found = translate.turns([_dated(event, now_ms) for event in unkept], namer)
     if found:
         ledger.book(Batch(turns=found))
     return report
+
+
+def _dated(event: HookEvent, now_ms: int) -> HookEvent:
+    return event if clock.is_plausible(event.at_ms) else structs.replace(event, at_ms=now_ms)
 
 
 def settle(

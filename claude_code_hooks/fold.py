@@ -7,14 +7,23 @@ their order and can stop after any of them: its state, a plain JSON value, goes 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 import msgspec
 
 from claude_code_hooks import prompts
-from claude_code_hooks.decode import SYNTHETIC_MODEL, BadLineError, Line, Message, Usage, text_of
+from claude_code_hooks.decode import (
+    SYNTHETIC_MODEL,
+    BadLineError,
+    Line,
+    Message,
+    Usage,
+    text_of,
+    text_of_queued,
+)
 from telemhq_agents import clock
 from telemhq_agents.collecting import Namer
-from telemhq_agents.usage import Place, Source, Turn, TurnStatus, UsageFact
+from telemhq_agents.usage import MOST_TOKENS, Place, Source, Turn, TurnStatus, UsageFact
 
 PROVIDER = "anthropic"
 LOWER_BOUND = "output_lower_bound"
@@ -28,7 +37,12 @@ OF_SIDECHAIN, OF_COPY = 1, 2
 
 
 class TurnState(msgspec.Struct):
-    """The turn in force. `borrowed`: a sub-agent's file works for a turn of another file."""
+    """The turn in force.
+
+    `borrowed`: a sub-agent's file works for a turn of another file. `copied`: its lines say that
+    they come from another session. `held`: it seems to be older than the file's own first prompt,
+    as a copy is, and is not told of before the next prompt: a copy has that one's id.
+    """
 
     key: str
     started_ms: int
@@ -43,17 +57,22 @@ class TurnState(msgspec.Struct):
     is_working: bool = False
     is_borrowed: bool = False
     is_copied: bool = False
+    is_held: bool = False
 
 
 class FoldState(msgspec.Struct):
     """All that later lines of the file need from earlier ones.
 
-    `opened_ms` is when the session queued its first prompt, before it wrote any message: a message
-    older than that was copied from another session.
+    `opened_ms` is when the session queued its first prompt, before it wrote any message, and
+    `opened_with` a digest of that prompt. Until the prompt itself comes, an older message was
+    copied from another session (surely so where `is_fork`: a line told it), or the clock was set
+    back. Both are empty afterwards.
     """
 
     cwd: str = ""
     opened_ms: int = 0
+    opened_with: str = ""
+    is_fork: bool = False
     last_ms: int = 0
     has_messages: bool = False
     turn: TurnState | None = None
@@ -84,7 +103,7 @@ class TranscriptFold:
             case "system":
                 self._take_system(line, self._time(line))
             case "queue-operation" if not self.state.has_messages and not self.state.opened_ms:
-                self.state.opened_ms = self._time(line)
+                self._open(line)
             case _:
                 return
 
@@ -99,18 +118,26 @@ class TranscriptFold:
         self.facts, self.turns = {}, {}
         return facts, turns
 
+    def _open(self, line: Line) -> None:
+        text = text_of_queued(line)
+        if text:
+            self.state.opened_ms = clock.told_ms(line.timestamp or "")
+            self.state.opened_with = self._digest(text)
+
+    def _digest(self, text: str) -> str:
+        key = self.stem.encode("utf-8", "surrogateescape")[: blake2b.MAX_KEY_SIZE]
+        return blake2b(text.encode("utf-8", "replace"), digest_size=8, key=key).hexdigest()
+
     def _begin(self, line: Line) -> None:
         self.state.has_messages = True
         if not self.state.cwd and line.cwd:
             self.state.cwd = line.cwd
 
     def _time(self, line: Line) -> int:
-        try:
-            at_ms = clock.from_iso(line.timestamp) if line.timestamp else 0
-        except ValueError:
-            at_ms = 0
-        self.state.last_ms = at_ms or self.state.last_ms or self.written_ms
-        return self.state.last_ms
+        told_ms = clock.told_ms(line.timestamp or "")
+        state = self.state
+        state.last_ms = told_ms or state.last_ms or state.opened_ms or self.written_ms
+        return state.last_ms
 
     def _place_of_file(self) -> Place:
         # A session wanders; its project is where it began.
@@ -130,18 +157,28 @@ class TranscriptFold:
             return
         match prompts.kind_of(line, text):
             case prompts.Kind.PROMPT:
-                self._start(line, at_ms)
+                self._start(line, at_ms, is_early=self._is_early(text, at_ms))
             case prompts.Kind.INTERRUPT:
                 self._interrupt(at_ms)
             case prompts.Kind.OTHER:
                 return
 
-    def _start(self, line: Line, at_ms: int) -> None:
+    def _is_early(self, text: str, at_ms: int) -> bool:
+        """Tell whether a prompt may have been copied: it came before the one that was queued."""
+        if at_ms >= self.state.opened_ms:
+            return False
+        is_first = self.state.turn is None
+        return not (is_first and self._digest(text) == self.state.opened_with)
+
+    def _start(self, line: Line, at_ms: int, *, is_early: bool) -> None:
         turn, key = self.state.turn, _turn_key(line)
-        if turn is not None and turn.key == key and not turn.is_copied:
+        is_same = turn is not None and turn.key == key and not turn.is_copied
+        if turn is not None and is_same and (is_early or not turn.is_held):
             return
-        if turn is not None:
+        if turn is not None and not is_same:
             self._close(turn)
+        if not is_early:
+            self.state.opened_ms, self.state.opened_with = 0, ""
         self.state.turn = TurnState(
             key=key,
             started_ms=at_ms,
@@ -149,7 +186,8 @@ class TranscriptFold:
             session_id=line.session_id or "",
             version=line.version or "",
             has_prompt_id=bool(line.prompt_id),
-            is_copied=at_ms < self.state.opened_ms,
+            is_copied=is_early and self.state.is_fork,
+            is_held=is_early and bool(line.prompt_id),
         )
 
     def _borrow(self, line: Line, at_ms: int) -> None:
@@ -173,10 +211,11 @@ class TranscriptFold:
         if message.model == SYNTHETIC_MODEL:
             self._take_notice(line, at_ms)
             return
-        is_copy = self._is_copy(line, at_ms)
+        is_copied = line.request_session_id not in (None, line.session_id)
         if not line.is_sidechain:
-            self._go_on(line, message, at_ms, is_copy=is_copy)
+            self._go_on(line, message, at_ms, is_copied=is_copied)
         if message.usage is not None:
+            is_copy = is_copied or at_ms < self.state.opened_ms
             self._take_usage(line, message, message.usage, at_ms, is_copy=is_copy)
 
     def _take_notice(self, line: Line, at_ms: int) -> None:
@@ -184,15 +223,12 @@ class TranscriptFold:
         if line.is_api_error_message and not line.is_sidechain and self.state.turn:
             self._end(self.state.turn, at_ms, TurnStatus.ERROR)
 
-    def _is_copy(self, line: Line, at_ms: int) -> bool:
-        from_other = line.request_session_id not in (None, line.session_id)
-        return from_other or at_ms < self.state.opened_ms
-
-    def _go_on(self, line: Line, message: Message, at_ms: int, *, is_copy: bool) -> None:
+    def _go_on(self, line: Line, message: Message, at_ms: int, *, is_copied: bool) -> None:
         turn = self.state.turn
+        self.state.is_fork = self.state.is_fork or is_copied
         if turn is None or turn.is_borrowed:
             return
-        turn.is_copied = is_copy
+        turn.is_copied = is_copied
         turn.last_ms = max(turn.last_ms, at_ms)
         turn.status = TurnStatus.SUCCESS
         turn.is_working = message.stop_reason == "tool_use"
@@ -256,13 +292,18 @@ class TranscriptFold:
             case "stop_hook_summary":
                 self._end(turn, at_ms, turn.status)
             case "turn_duration":
-                turn.told_ms += _positive(line.duration_ms)
+                told_ms = max(0, int(line.duration_ms or 0))
+                turn.told_ms += told_ms if clock.is_plausible(at_ms - told_ms) else 0
                 self._end(turn, at_ms, turn.status)
             case _:
                 return
 
     def _close(self, turn: TurnState) -> None:
         """End a turn that nothing ended: what it was doing last tells how."""
+        if turn.is_held:
+            turn.is_held = False
+            if turn.is_shown and turn.is_ended:
+                self._show(turn, turn.last_ms)
         if turn.is_shown and not turn.is_ended:
             cut_off = turn.is_working and turn.status is TurnStatus.SUCCESS
             self._end(turn, turn.last_ms, TurnStatus.INTERRUPTED if cut_off else turn.status)
@@ -282,6 +323,9 @@ class TranscriptFold:
         if turn.is_shown and ended_ms is None:
             return
         turn.is_shown = True
+        if turn.is_held:
+            return
+        is_early = turn.started_ms < self.state.opened_ms
         is_foreign = turn.session_id not in ("", self.stem)
         seen = Turn(
             key=turn.key,
@@ -294,7 +338,7 @@ class TranscriptFold:
             duration_ms=None if ended_ms is None else _duration(turn, ended_ms),
             status=TurnStatus.RUNNING if ended_ms is None else turn.status,
             agent_version=turn.version,
-            precedence=OF_COPY if turn.is_copied or is_foreign else 0,
+            precedence=OF_COPY if turn.is_copied or is_early or is_foreign else 0,
         )
         known = self.turns.get(turn.key)
         self.turns[turn.key] = seen if known is None else _later(known, seen)
@@ -316,8 +360,10 @@ def _fact_key(line: Line, message: Message, session: str) -> str:
     return f"claude:{session}:{line.uuid}"
 
 
-def _positive(count: float | None) -> int:
-    return int(count) if count is not None and count > 0 else 0
+def _positive(count: int | None) -> int:
+    if count is not None and count > MOST_TOKENS:
+        raise BadLineError("more tokens than there can be")
+    return max(0, count or 0)
 
 
 def _cache_writes(usage: Usage) -> tuple[int, int]:

@@ -14,9 +14,9 @@ from claude_code_hooks import transcript
 from claude_code_hooks.decode import BadLineError, decode, last_write, matters
 from claude_code_hooks.fold import FoldState, TranscriptFold
 from telemhq_agents import tail
-from telemhq_agents.collecting import LedgerPort, Namer, ScanReport
-from telemhq_agents.ledger.records import Batch, Cursor
-from telemhq_agents.usage import RULE_VERSION, Place, Source, Turn, UsageFact
+from telemhq_agents.collecting import SILENCE_MS, Booking, LedgerPort, Namer, ScanReport
+from telemhq_agents.ledger.records import Cursor
+from telemhq_agents.usage import RULE_VERSION, Place, Source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 BATCH_FACTS = 5000
 BATCH_FILES = 200
 ANCHOR_BYTES = 1024
-SILENCE_MS = 60 * 60 * 1000
-"""After this long the last turn of a file counts as ended, though nothing says so."""
 
 
 def scan(
@@ -48,7 +46,8 @@ def scan(
         found, problems = transcript.discover(homes)
     else:
         found, problems = transcript.around(homes, only)
-    reader = _Reader(ledger, _Names(namer), ledger.cursors(Source.CLAUDE), now_ms, problems)
+    booking = Booking(ledger, BATCH_FACTS, BATCH_FILES)
+    reader = _Reader(booking, _Names(namer), ledger.cursors(Source.CLAUDE), now_ms, problems)
     for each, identity in reader.identified(found):
         try:
             reader.read(each, identity)
@@ -56,14 +55,14 @@ def scan(
             continue
         except OSError as error:
             problems.append(f"{each.path}: {error.strerror or error}")
-    reader.flush()
+    booking.flush()
     return ScanReport(
         files=len(found),
         files_read=reader.files_read,
         lines=reader.lines,
         bad_lines=reader.bad_lines,
-        new_facts=reader.new_facts,
-        changed_facts=reader.changed_facts,
+        new_facts=booking.new_facts,
+        changed_facts=booking.changed_facts,
         problems=problems,
     )
 
@@ -87,9 +86,9 @@ class _Names:
     namer: Namer
     known: dict[str, Place] = field(default_factory=dict)
 
-    def place(self, cwd: str, repository_url: str = "") -> Place:
+    def place(self, cwd: str, repository: str = "") -> Place:
         if cwd not in self.known:
-            self.known[cwd] = self.namer.place(cwd, repository_url)
+            self.known[cwd] = self.namer.place(cwd, repository)
         return self.known[cwd]
 
 
@@ -97,7 +96,7 @@ class _Names:
 class _Reader:
     """Reads transcripts one by one, books them in batches and keeps the report's sums."""
 
-    ledger: LedgerPort
+    booking: Booking
     namer: Namer
     cursors: Mapping[str, Cursor]
     now_ms: int
@@ -105,11 +104,6 @@ class _Reader:
     files_read: int = 0
     lines: int = 0
     bad_lines: int = 0
-    new_facts: int = 0
-    changed_facts: int = 0
-    facts: list[UsageFact] = field(default_factory=list)
-    turns: list[Turn] = field(default_factory=list)
-    read_to: list[Cursor] = field(default_factory=list)
 
     def identified(self, found: list[Transcript]) -> list[tuple[Transcript, tail.Identity]]:
         """Return the files that changed, the longest untouched first.
@@ -153,15 +147,7 @@ class _Reader:
         if offset:
             anchor = _anchor(last) if last else state.anchor
             state = CursorState(RULE_VERSION, anchor, fold.state)
-        self._keep(fold, _cursor(each, identity, offset, state))
-
-    def flush(self) -> None:
-        """Book what was gathered, in one transaction."""
-        if self.read_to or self.facts or self.turns:
-            booked = self.ledger.book(Batch(self.facts, self.turns, self.read_to))
-            self.new_facts += booked.new_facts
-            self.changed_facts += booked.changed_facts
-        self.facts, self.turns, self.read_to = [], [], []
+        self.booking.add(fold.drain(), _cursor(each, identity, offset, state))
 
     def _resume(self, each: Transcript, identity: tail.Identity) -> tuple[int, CursorState]:
         """Return where to go on in a file, which is its beginning when it was rewritten."""
@@ -180,14 +166,6 @@ class _Reader:
             rest = last_write(data)
             if rest is not None:
                 self._take(fold, rest)
-
-    def _keep(self, fold: TranscriptFold, cursor: Cursor) -> None:
-        facts, turns = fold.drain()
-        self.facts += facts
-        self.turns += turns
-        self.read_to.append(cursor)
-        if len(self.facts) >= BATCH_FACTS or len(self.read_to) >= BATCH_FILES:
-            self.flush()
 
 
 def _is_whole(data: bytes) -> bool:

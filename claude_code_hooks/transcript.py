@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from telemhq_agents.tail import is_regular
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -50,7 +52,7 @@ def around(homes: Sequence[Path], paths: Collection[Path]) -> tuple[list[Transcr
             found.update(
                 (each.file_key, each) for each in _below(session, folder, suffix, problems)
             )
-            if inside.suffix == SUFFIX and inside.is_file():
+            if inside.suffix == SUFFIX and is_regular(inside):
                 found.setdefault(_key(inside, folder, suffix), _transcript(inside, folder, suffix))
     return list(found.values()), problems
 
@@ -82,10 +84,10 @@ def _below(top: Path, folder: Path, suffix: str, problems: list[str]) -> list[Tr
             problems.append(f"{error.filename}: {error.strerror}")
 
     return [
-        _transcript(Path(parent) / name, folder, suffix)
+        _transcript(path, folder, suffix)
         for parent, _, names in os.walk(top, onerror=note)
         for name in names
-        if name.endswith(SUFFIX)
+        if name.endswith(SUFFIX) and is_regular(path := Path(parent) / name)
     ]
 
 

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 import msgspec
 
 from telemhq_agents import clock
+from telemhq_agents.usage import MOST_TOKENS
 
-MOST_TOKENS = 2**53
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=2**40)]
 
 
@@ -40,6 +41,7 @@ class SessionMeta(msgspec.Struct, frozen=True):
     session_id: str | None = None
     forked_from_id: str | None = None
     parent_thread_id: str | None = None
+    source: Any = None
     cwd: str | None = None
     cli_version: str | None = None
     model_provider: str | None = None
@@ -88,13 +90,13 @@ class TaskComplete(msgspec.Struct, frozen=True):
     last_agent_message: str | None = None
     error: Any = None
     started_at: Seconds | None = None
-    duration_ms: Count | None = None
+    duration_ms: Milliseconds | None = None
 
 
 class TurnAborted(msgspec.Struct, frozen=True):
     turn_id: str | None = None
     started_at: Seconds | None = None
-    duration_ms: Count | None = None
+    duration_ms: Milliseconds | None = None
 
 
 class UserMessage(msgspec.Struct, frozen=True):
@@ -116,7 +118,7 @@ Said: TypeAlias = (
 
 
 class Event(msgspec.Struct, frozen=True):
-    """What one line said, and when it was written."""
+    """What one line said, and when it was written: 0 where it tells no plausible time."""
 
     at_ms: int
     said: Said
@@ -187,13 +189,13 @@ def decode(data: bytes) -> Event | Skipped:
 
 
 def moment(data: bytes) -> int | None:
-    """Return when a line of any kind was written, None where it does not say."""
+    """Return when a line of any kind was written, None where it tells no plausible time."""
     head = _HEAD.match(data)
     try:
         text = head["at"].decode() if head else _SHAPE.decode(data).timestamp
-        return clock.from_iso(text)
-    except (ValueError, *_UNREADABLE):
+    except _UNREADABLE:
         return None
+    return clock.told_ms(text) or None
 
 
 def _name(head: re.Match[bytes]) -> bytes | None:
@@ -223,6 +225,6 @@ def _decode_last(data: bytes) -> Event | Skipped:
 def _event(decoder: msgspec.json.Decoder[_Line[Any]], data: bytes) -> Event | Skipped:
     try:
         line = decoder.decode(data)
-        return Event(clock.from_iso(line.timestamp), line.payload)
-    except (ValueError, *_UNREADABLE):
+    except _UNREADABLE:
         return Skipped.BAD
+    return Event(clock.told_ms(line.timestamp), line.payload)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from telemhq_agents.tail import COMPRESSED_SUFFIX
+from telemhq_agents.tail import COMPRESSED_SUFFIX, is_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,8 +51,9 @@ def _log_files(root: Path) -> Iterator[Path]:
     for folder in FOLDERS:
         for where, _, names in os.walk(root / folder):
             for name in names:
-                if name.removesuffix(COMPRESSED_SUFFIX).endswith(".jsonl"):
-                    yield Path(where, name)
+                path = Path(where, name)
+                if name.removesuffix(COMPRESSED_SUFFIX).endswith(".jsonl") and is_regular(path):
+                    yield path
 
 
 def _named(path: Path, root: Path) -> Rollout:

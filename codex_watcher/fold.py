@@ -21,12 +21,14 @@ from codex_watcher.decode import (
     TaskComplete,
     TaskStarted,
     TokenCount,
-    Tokens,
     TurnAborted,
     TurnContext,
     UsageRecord,
     UserMessage,
 )
+from codex_watcher.spend import Parts, fitted, growth, parts
+from telemhq_agents import clock
+from telemhq_agents.privacy import repository_name
 from telemhq_agents.usage import RULE_VERSION, Place, Source, Turn, TurnStatus, UsageFact
 
 if TYPE_CHECKING:
@@ -34,18 +36,17 @@ if TYPE_CHECKING:
 
 UNKNOWN_MODEL = "unknown"
 MODEL_NOT_NAMED = "the log names no model"
-
-Parts = tuple[int, int, int, int, int]
-"""Input, cached input, cache write, output, reasoning."""
-
-NOTHING: Parts = (0, 0, 0, 0, 0)
+PARENT_NOT_NAMED = "begins like a fork and names no parent"
+LONG_AFTER_MS = 60_000
+"""A turn's first line is written when it begins; one that is written this much later is a copy."""
 
 
 class History(StrEnum):
     """Whether what is being read is the thread's own.
 
-    UNDECIDED: no turn's age has spoken yet. COPIED: a turn older than the thread was seen, so all
-    up to the first turn that is not older is a parent's. OWN: that turn was seen.
+    UNDECIDED: no turn's age has spoken yet. COPIED: the log shows a parent and a turn older than
+    the thread, so all up to the first turn that is not older is the parent's. OWN: that turn was
+    seen, or there is no parent.
     """
 
     UNDECIDED = "undecided"
@@ -72,6 +73,8 @@ class OpenTurn(msgspec.Struct):
 class FoldState(msgspec.Struct):
     """Where the fold of one rollout stands; a JSON value, so that reading resumes anywhere.
 
+    `repository` is the name in the remote's URL, which itself may hold a secret and is not kept.
+    `last_ms` is the last plausible time told, which a line without one was written at.
     `copied_counts` is how many token counts at the beginning are still to be passed over, where
     only a comparison with the parent's log could tell.
     """
@@ -83,7 +86,9 @@ class FoldState(msgspec.Struct):
     provider: str = ""
     cli_version: str = ""
     home: str = ""
-    repository_url: str = ""
+    repository: str = ""
+    has_parent: bool = False
+    last_ms: int = 0
     estimate: str = ""
     history: History = History.UNDECIDED
     copied_counts: int = 0
@@ -98,30 +103,34 @@ class FoldState(msgspec.Struct):
 
 
 class ThreadFold:
-    """Takes the events of one rollout in order and collects facts and turns."""
+    """Takes the events of one rollout in order and collects facts and turns.
 
-    def __init__(self, state: FoldState, namer: Namer) -> None:
+    `written_ms` is when the file was last written, for a log that tells no time at all.
+    """
+
+    def __init__(self, state: FoldState, namer: Namer, written_ms: int) -> None:
         self.state = state
         self.facts: list[UsageFact] = []
         self.turns: list[Turn] = []
         self._namer = namer
+        self._written_ms = written_ms
 
     def take(self, event: Event) -> None:
         """Add what `event` tells."""
-        said = event.said
+        said, at_ms = event.said, self._time(event)
         match said:
             case SessionMeta():
                 self._meet(said)
             case TurnContext() | TaskStarted():
-                self._begin(said, event.at_ms)
+                self._begin(said, at_ms)
             case TaskComplete() | TurnAborted():
-                self._end(said, event.at_ms)
+                self._end(said, at_ms)
             case UserMessage():
-                self._prompt(event.at_ms)
+                self._prompt(at_ms)
             case UsageRecord():
-                self._record(said, event.at_ms)
+                self._record(said, at_ms)
             case TokenCount():
-                self._count(said, event.at_ms)
+                self._count(said, at_ms)
             case _:
                 assert_never(said)
 
@@ -137,12 +146,22 @@ class ThreadFold:
         self.facts, self.turns = [], []
         return facts, turns
 
+    def _time(self, event: Event) -> int:
+        """Return when the event was, 0 where nothing in the log tells; keys are made of it."""
+        state = self.state
+        if not (event.at_ms or state.last_ms):
+            born = uuid7_ms(state.thread) or 0
+            state.last_ms = born if clock.is_plausible(born) else 0
+        state.last_ms = event.at_ms or state.last_ms
+        return state.last_ms
+
     def _is_own(self) -> bool:
         return self.state.history is not History.COPIED and self.state.copied_counts == 0
 
     def _meet(self, meta: SessionMeta) -> None:
         state = self.state
         if state.known:
+            state.has_parent = state.has_parent or meta.id != state.thread
             return
         state.known = True
         state.thread = meta.id or state.thread
@@ -150,11 +169,12 @@ class ThreadFold:
         state.provider = meta.model_provider or ""
         state.cli_version = meta.cli_version or ""
         state.home = state.cwd = meta.cwd or ""
-        state.repository_url = (meta.git.repository_url if meta.git else None) or ""
+        state.repository = repository_name((meta.git.repository_url if meta.git else None) or "")
+        state.has_parent = _names_parent(meta)
 
     def _begin(self, said: TurnContext | TaskStarted, at_ms: int) -> None:
         state, turn_id = self.state, said.turn_id or ""
-        self._locate(turn_id)
+        self._locate(turn_id, at_ms)
         state.has_turn_ids = state.has_turn_ids or bool(turn_id)
         if isinstance(said, TurnContext):
             state.model = said.model or state.model
@@ -167,13 +187,19 @@ class ThreadFold:
             turn.model, turn.cwd, turn.has_context = state.model, state.cwd, True
             self._tell(state.current, at_ms)
 
-    def _locate(self, turn_id: str) -> None:
-        """Decide by a turn's age whether the log has come to the thread's own turns."""
+    def _locate(self, turn_id: str, at_ms: int) -> None:
+        """Decide by a turn's age whether the log has come to the thread's own turns.
+
+        Without a parent a turn is older than its thread because the clock was set back between
+        them, unless it was written down long after it began.
+        """
         state = self.state
         born, began = uuid7_ms(state.thread), uuid7_ms(turn_id)
         if state.history is History.OWN or born is None or began is None:
             return
-        if began >= born:
+        if began < born and not state.has_parent and at_ms - began > LONG_AFTER_MS:
+            state.has_parent, state.estimate = True, PARENT_NOT_NAMED
+        if began >= born or not state.has_parent:
             state.history = History.OWN
             state.copied_counts = 0
         else:
@@ -223,13 +249,17 @@ class ThreadFold:
         if turn:
             self._close_all_but(turn_id)
         started_ms = turn.started_ms if turn else _started_ms(said, at_ms)
-        duration_ms = at_ms - started_ms if said.duration_ms is None else said.duration_ms
+        told_ms = _duration_ms(said, at_ms)
+        duration_ms = at_ms - started_ms if told_ms is None else told_ms
         end = (at_ms, max(0, duration_ms), _status(said, turn))
         self.turns.append(self._turn(turn_id, turn.cwd if turn else state.cwd, started_ms, end))
         state.ended = turn_id
 
     def _is_older(self, turn_id: str) -> bool:
+        """Tell whether a turn is a parent's."""
         born, began = uuid7_ms(self.state.thread), uuid7_ms(turn_id)
+        if not self.state.has_parent:
+            return False
         return born is not None and began is not None and began < born
 
     def _turn(
@@ -247,8 +277,8 @@ class ThreadFold:
             session_id=state.session or state.thread,
             thread_id=state.thread,
             place=self._place(cwd),
-            started_ms=started_ms,
-            ended_ms=None if status is TurnStatus.RUNNING else ended_ms,
+            started_ms=started_ms or self._written_ms,
+            ended_ms=None if status is TurnStatus.RUNNING else ended_ms or self._written_ms,
             duration_ms=duration_ms,
             status=status,
             agent_version=state.cli_version,
@@ -293,7 +323,7 @@ class ThreadFold:
             self._tell(turn_id, at_ms)
         turn = state.open.get(turn_id)
         model = (turn.model if turn else "") or state.model
-        tokens = _fitted(usage)
+        tokens = fitted(usage)
         fact = UsageFact(
             key=key,
             source=Source.CODEX,
@@ -303,7 +333,7 @@ class ThreadFold:
             provider=state.provider,
             model=model or UNKNOWN_MODEL,
             place=self._place(turn.cwd if turn else state.cwd),
-            at_ms=at_ms,
+            at_ms=at_ms or self._written_ms,
             input_tokens=tokens[0],
             cached_input_tokens=tokens[1],
             cache_write_tokens=tokens[2],
@@ -317,38 +347,7 @@ class ThreadFold:
         """Name a place; the remote that the log tells is that of the directory it began in."""
         home = self.state.home
         inside = cwd == home or cwd.startswith(home.rstrip("/\\") + "/")
-        return self._namer.place(cwd, self.state.repository_url if home and inside else "")
-
-
-def growth(base: Parts | None, total: Parts, last: Parts) -> Parts:
-    """Return what was spent since the running total `base`.
-
-    A first total may hold a parent's share, and a total that fell or equals its own last response
-    has begun anew: then `last` is what was spent. An equal total is written again without spend.
-    """
-    if base is None:
-        return last
-    if total == base:
-        return NOTHING
-    grown = (
-        total[0] - base[0],
-        total[1] - base[1],
-        total[2] - base[2],
-        total[3] - base[3],
-        total[4] - base[4],
-    )
-    return last if total == last or min(grown) < 0 else grown
-
-
-def parts(tokens: Tokens) -> Parts:
-    """Return the counters that are spend; Codex's own total may be an estimate of the context."""
-    return (
-        tokens.input_tokens,
-        tokens.cached_input_tokens,
-        tokens.cache_write_input_tokens,
-        tokens.output_tokens,
-        tokens.reasoning_output_tokens,
-    )
+        return self._namer.place(cwd, self.state.repository if home and inside else "")
 
 
 def turn_key(thread: str, turn_id: str) -> str:
@@ -365,23 +364,33 @@ def uuid7_ms(text: str) -> int | None:
     return made.int >> 80 if made.version == 7 else None  # noqa: PLR2004 - the version's number
 
 
+def _names_parent(meta: SessionMeta) -> bool:
+    """Tell whether a first line says that its thread came out of another one."""
+    history = (meta.history_base or {}).get("thread_id", meta.id)
+    # A thread that a person began names its program; any other's source is an object.
+    made_by_thread = isinstance(meta.source, dict)
+    is_child = bool(meta.forked_from_id or meta.parent_thread_id)
+    return is_child or made_by_thread or history != meta.id
+
+
 def _count_key(thread: str, moment: str | int, total: Parts) -> str:
     """Return the key of a response without an id; what is in it survives a rewrite of the log."""
     source = json.dumps([thread, moment, total]).encode()
     return f"codex:count:{hashlib.sha256(source).hexdigest()[:40]}"
 
 
-def _fitted(usage: Parts) -> Parts:
-    """Keep parts inside their whole: the cache inside input, reasoning inside output."""
-    whole, cached, written, output, reasoning = usage
-    cached = min(cached, whole)
-    return whole, cached, min(written, whole - cached), output, min(reasoning, output)
+def _duration_ms(said: TaskComplete | TurnAborted, at_ms: int) -> int | None:
+    """Return how long the turn took, None where the log does not tell or can't be believed."""
+    told_ms = said.duration_ms
+    return told_ms if told_ms is None or clock.is_plausible(at_ms - told_ms) else None
 
 
 def _started_ms(said: TaskComplete | TurnAborted, at_ms: int) -> int:
-    if said.duration_ms is not None:
-        return max(0, at_ms - said.duration_ms)
-    return at_ms if said.started_at is None else min(at_ms, int(said.started_at * 1000))
+    duration_ms = _duration_ms(said, at_ms)
+    if duration_ms is not None:
+        return at_ms - duration_ms
+    told_ms = 0 if said.started_at is None else int(said.started_at * 1000)
+    return min(at_ms, told_ms) if clock.is_plausible(told_ms) else at_ms
 
 
 def _status(said: TaskComplete | TurnAborted, turn: OpenTurn | None) -> TurnStatus:

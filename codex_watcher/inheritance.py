@@ -71,7 +71,7 @@ def _judge(metas: list[tuple[int, SessionMeta]], first: Event) -> Head | Fork:
         return Head.CLEAR
     parent_id = own.forked_from_id or (others[0] if others else "")
     if parent_id or _may_be_an_unmarked_fork(own):
-        return Fork(parent_id, written_ms)
+        return Fork(parent_id, written_ms or uuid7_ms(own.id) or 0)
     return Head.CLEAR
 
 

@@ -14,8 +14,8 @@ from codex_watcher.decode import Event, Skipped, decode
 from codex_watcher.discover import Rollout, discover
 from codex_watcher.fold import FoldState, ThreadFold
 from telemhq_agents import tail
-from telemhq_agents.collecting import LedgerPort, Namer, ScanReport
-from telemhq_agents.ledger.records import Batch, Cursor
+from telemhq_agents.collecting import SILENCE_MS, Booking, LedgerPort, Namer, ScanReport
+from telemhq_agents.ledger.records import Cursor
 from telemhq_agents.usage import RULE_VERSION, Source, Turn, UsageFact
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 BATCH_FACTS = 2000
 BATCH_FILES = 50
-SILENCE_MS = 60 * 60 * 1000
-"""After this long a turn whose version writes no ends counts as ended."""
+NOTHING: tuple[list[UsageFact], list[Turn]] = ([], [])
 
 
 def scan(
@@ -36,9 +35,10 @@ def scan(
     and stays as it is in the ledger; one that vanished meanwhile is left to the next scan.
     """
     rollouts = discover(root)
-    booking = _Booking(ledger)
+    booking = Booking(ledger, BATCH_FACTS, BATCH_FILES)
     reader = _Reader(booking, namer, _parents(rollouts), now_ms)
     cursors = ledger.cursors(Source.CODEX)
+    _forget_old_states(booking, cursors, rollouts)
     chosen = [rollout for rollout in rollouts if only is None or _is_same(rollout.path, only)]
     for rollout in chosen:
         try:
@@ -60,6 +60,16 @@ def scan(
     )
 
 
+def _forget_old_states(
+    booking: Booking, cursors: Mapping[str, Cursor], rollouts: list[Rollout]
+) -> None:
+    """Empty what older rules left in cursors of logs that are gone: it held remotes' URLs."""
+    present = {rollout.file_key for rollout in rollouts}
+    for key, cursor in cursors.items():
+        if key not in present and not _is_of_this_rule(cursor):
+            booking.add(NOTHING, replace(cursor, mtime_ns=-1, offset=0, state={}))
+
+
 def _parents(rollouts: list[Rollout]) -> dict[str, Path]:
     return {
         rollout.thread_id: rollout.path
@@ -73,40 +83,10 @@ def _is_same(path: Path, only: Path) -> bool:
 
 
 @dataclass(slots=True)
-class _Booking:
-    """Gathers small readings into batches of a few files."""
-
-    ledger: LedgerPort
-    new_facts: int = 0
-    changed_facts: int = 0
-    facts: list[UsageFact] = field(default_factory=list)
-    turns: list[Turn] = field(default_factory=list)
-    cursors: dict[str, Cursor] = field(default_factory=dict)
-
-    def add(self, fold: ThreadFold | None, cursor: Cursor) -> None:
-        """Take over what a fold collected up to `cursor`."""
-        if fold is not None:
-            facts, turns = fold.drain()
-            self.facts += facts
-            self.turns += turns
-        self.cursors[cursor.file_key] = cursor
-        if len(self.facts) >= BATCH_FACTS or len(self.cursors) >= BATCH_FILES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Book what was gathered, in one transaction."""
-        if self.cursors:
-            booked = self.ledger.book(Batch(self.facts, self.turns, [*self.cursors.values()]))
-            self.new_facts += booked.new_facts
-            self.changed_facts += booked.changed_facts
-        self.facts, self.turns, self.cursors = [], [], {}
-
-
-@dataclass(slots=True)
 class _Reader:
     """Reads rollouts one by one and keeps the report's sums."""
 
-    booking: _Booking
+    booking: Booking
     namer: Namer
     parents: Mapping[str, Path]
     now_ms: int
@@ -126,9 +106,10 @@ class _Reader:
         if state is None:
             offset, state = 0, self._fresh_state(rollout)
         if state is None:
-            self.booking.add(None, _cursor(rollout, identity, 0, None))
+            self.booking.add(NOTHING, _cursor(rollout, identity, 0, None))
             return
-        self._read_from(rollout, identity, offset, ThreadFold(state, self.namer))
+        written_ms = identity.mtime_ns // 1_000_000
+        self._read_from(rollout, identity, offset, ThreadFold(state, self.namer, written_ms))
 
     def _fresh_state(self, rollout: Rollout) -> FoldState | None:
         """Return where a fold begins, None while the log cannot tell yet what was copied."""
@@ -189,7 +170,8 @@ class _Reader:
             raise FileNotFoundError(rollout.path)
         cursor = _cursor(rollout, identity, offset, fold.state)
         # A time that no file has makes the next scan go on where a broken-off one stopped.
-        self.booking.add(fold, replace(cursor, mtime_ns=-1) if is_partial else cursor)
+        cursor = replace(cursor, mtime_ns=-1) if is_partial else cursor
+        self.booking.add(fold.drain(), cursor)
 
 
 def _data(path: Path) -> Iterator[bytes]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from server_stub.api.documented import as_problems
+from server_stub.api.bodies import WholeBodies
+from server_stub.api.documented import as_problems, failing
 from server_stub.api.routers import ROUTERS
 from server_stub.ingest.door import PREFIX, PingDoor
 from server_stub.ingest.openapi import describe_ping_door
@@ -67,11 +68,11 @@ def create_app(settings: Settings) -> Front:
         api.include_router(router)
     _add_health(api, store)
     _add_ping_door_to_openapi(api)
-    return Front(PingDoor(store, settings), api)
+    return Front(PingDoor(store, settings), WholeBodies(api))
 
 
 def _add_health(api: FastAPI, store: Store) -> None:
-    @api.get(HEALTH, summary="Tell whether the server can record")
+    @api.get(HEALTH, summary="Tell whether the server can record", responses=failing(500, 503))
     def health() -> Response:
         if store.is_well():
             return Response(b'{"ok":true}', media_type="application/json")

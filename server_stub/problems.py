@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import msgspec
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from server_stub.domain.problem import ProblemError
 from telemhq_agents.contract.problem import MEDIA_TYPE, FieldProblem, Problem
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 RETRY_AFTER_SECONDS = 2
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 LOG = logging.getLogger("telemhq.server")
 
 STATUS_PROBLEMS = {
@@ -27,6 +30,7 @@ STATUS_PROBLEMS = {
     403: ("not-allowed", "Your role does not allow this", "ask a manager of the account"),
     404: ("not-found", "There is nothing here", "see /openapi.json for every path of this server"),
     405: ("method-not-allowed", "This method is not allowed here", "use one named in Allow"),
+    408: ("body-too-slow", "The request did not come in time", "send it again, and at once"),
     413: ("body-too-large", "The body is too large", "send less"),
     415: ("unsupported-media-type", "This kind of body is not understood", "send JSON"),
     503: ("unavailable", "The server cannot answer now", "try again in a few seconds"),
@@ -50,8 +54,10 @@ def problem_headers(problem: Problem) -> dict[str, str]:
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer that carries a problem."""
+    body = json.dumps(msgspec.to_builtins(problem), ensure_ascii=False, separators=(",", ":"))
     return Response(
-        msgspec.json.encode(problem),
+        # A problem may quote what it refuses, and JSON can spell halves of characters: "\ud800".
+        body.encode(errors="replace"),
         status_code=problem.status,
         headers=problem_headers(problem) | dict(headers or {}),
         media_type=MEDIA_TYPE,
@@ -80,14 +86,29 @@ def validation_problem(error: RequestValidationError) -> Problem:
     )
 
 
+def _allowed(request: Request) -> list[str]:
+    """Return every method that the path of a request takes."""
+    routes = request.app.routes
+    asked = {"type": "http", "path": request.scope["path"], "root_path": ""}
+    return [
+        method
+        for method in METHODS
+        if any(route.matches(asked | {"method": method})[0] is Match.FULL for route in routes)
+    ]
+
+
 async def _on_problem(_request: Request, error: ProblemError) -> Response:
     return problem_response(error.problem)
 
 
-async def _on_http_exception(_request: Request, error: HTTPException) -> Response:
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
     known = STATUS_PROBLEMS.get(error.status_code)
     detail = "" if known is None or error.detail == known[1] else str(error.detail)
-    return problem_response(status_problem(error.status_code, detail), error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004 - Method Not Allowed
+        # The framework names the methods of one route; a path may have several.
+        headers["Allow"] = ", ".join(_allowed(request))
+    return problem_response(status_problem(error.status_code, detail), headers)
 
 
 async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import sys
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 
 BACKLOG = 2048
 SWITCH_SECONDS = 0.0002
+LOG = logging.getLogger("telemhq.server")
+LINKS_FOLLOW_HOST = (
+    "TELEMHQ_PUBLIC_URL is not set: invitation links and ping URLs name whatever host a request"
+    " claims to be for. Set it to the URL by which others reach this server."
+)
 GRACE_SECONDS = 10
 """How long open requests may take to finish once the server was told to stop."""
 
@@ -53,6 +60,8 @@ def make_server(
 ) -> tuple[uvicorn.Server, socket.socket]:
     """Return a server that is not running yet and its bound socket. Raises SettingsError."""
     bound = _bind(settings.host, settings.port)
+    if not settings.public_url and not ip_address(bound.getsockname()[0]).is_loopback:
+        LOG.warning(LINKS_FOLLOW_HOST)
     url = _url(bound)
     config = http_config(create_app(settings))
     return _Server(config, lambda: ready(url)), bound
@@ -101,9 +110,10 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or error
         raise SettingsError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}",
+            f"cannot listen on {host} port {port}: {said}",
             "name another address with TELEMHQ_HOST and TELEMHQ_PORT (0 for any free port)",
         ) from error
 

@@ -30,6 +30,7 @@ HOME = "TELEMHQ_HOME"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 LARGEST_BODY_BYTES = 1024 * 1024
+SQLITE_SUFFIXES = (".sqlite3", ".sqlite", ".db")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
 
@@ -62,13 +63,16 @@ def default_database(environ: Mapping[str, str]) -> str:
 
 
 def parse_database_url(text: str) -> str:
-    """Return an SQLAlchemy URL; a plain path is an SQLite file. Raises ValueError."""
+    """Return an SQLAlchemy URL; a path is an SQLite file. Raises ValueError.
+
+    A bare word is none of these: it would be a file in whatever directory one happens to be in.
+    """
     for scheme in POSTGRES_SCHEMES:
         if text.startswith(scheme):
             return "postgresql+psycopg://" + text.removeprefix(scheme)
     if text.startswith("sqlite:///"):
         path = text.removeprefix("sqlite:///")
-    elif "://" in text:
+    elif "://" in text or not ("/" in text or text.endswith(SQLITE_SUFFIXES)):
         raise ValueError("name a postgresql:// or sqlite:/// URL, or the path of an SQLite file")
     else:
         path = text

@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from server_stub.api import refusals, shapes
-from server_stub.api.caller import CurrentCaller, CurrentStore, read_id
-from server_stub.api.documented import refusing
+from server_stub.api.caller import CurrentCaller, CurrentStore
+from server_stub.api.documented import BODY, refusing
+from server_stub.api.texts import Name
 from server_stub.domain.credentials import new_api_key
-from server_stub.domain.naming import clean_name
+from server_stub.domain.naming import clean_name, read_id
 from server_stub.store import users
 from telemhq_agents.clock import now_ms
 from telemhq_agents.contract import resources, routes
@@ -22,7 +23,7 @@ class KeyDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
+    name: Name
 
 
 @router.get(routes.API_KEYS, responses=refusing(401))
@@ -32,7 +33,7 @@ def list_keys(caller: CurrentCaller, store: CurrentStore) -> list[resources.ApiK
         return [shapes.api_key(key) for key in users.keys_of(connection, caller.user_id)]
 
 
-@router.post(routes.API_KEYS, status_code=201, responses=refusing(401))
+@router.post(routes.API_KEYS, status_code=201, responses=refusing(*BODY, 401))
 def create_key(caller: CurrentCaller, store: CurrentStore, draft: KeyDraft) -> resources.NewApiKey:
     """Make an API key. This answer is the only one that ever holds it."""
     with refusals.naming("name"):

@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from server_stub.api import refusals
 from server_stub.domain.membership import Action, Caller, Membership, may
+from server_stub.domain.naming import read_id
 from server_stub.store import users
 from server_stub.store.engine import Store
 from telemhq_agents.clock import now_ms
@@ -18,7 +19,6 @@ from telemhq_agents.clock import now_ms
 if TYPE_CHECKING:
     from server_stub.settings import Settings
 
-_ID_LIMIT = 1 << 63
 _BEARER = HTTPBearer(auto_error=False, description="An API key, `thq_…`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
@@ -116,11 +116,3 @@ def membership_of(caller: Caller, account_id: str, noun: str) -> Membership:
     if not membership.active:
         raise refusals.membership_revoked(membership)
     return membership
-
-
-def read_id(text: str) -> int | None:
-    """Read an id; None where the text cannot be one."""
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(_ID_LIMIT)) + 1):
-        return None
-    number = int(text)
-    return number if number < _ID_LIMIT else None

@@ -6,23 +6,32 @@ from typing import Any
 
 from telemhq_agents.contract.problem import MEDIA_TYPE, Problem
 
+BODY = (400, 408, 413)
+"""What a route that takes a body may refuse besides."""
+
 _REASONS = {
+    400: "The body cannot be read: it is not UTF-8, or it is nested too deeply",
     401: "No API key, or one that is unknown or revoked",
     403: "Your role, or your membership, does not allow it",
     404: "There is no such thing that you can see",
+    408: "The body did not come within half a minute",
     409: "It is already so, or cannot be so here",
     410: "It is no longer good",
+    413: "The body has more than 64 KiB",
     422: "A field or parameter is not as it should be",
+    500: "The server failed; its log says how",
     503: "The database cannot answer now; try again",
 }
 
 
 def refusing(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that may refuse with these; 422 and 503 go unsaid."""
-    return {
-        status: {"model": Problem, "description": _REASONS[status]}
-        for status in (*statuses, 422, 503)
-    }
+    """Return the `responses` of a route that may refuse with these; 422, 500, 503 go unsaid."""
+    return failing(*statuses, 422, 500, 503)
+
+
+def failing(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that may answer with exactly these problems."""
+    return {status: {"model": Problem, "description": _REASONS[status]} for status in statuses}
 
 
 def as_problems(document: dict[str, Any]) -> dict[str, Any]:

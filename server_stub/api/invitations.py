@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from server_stub.api import refusals, shapes
 from server_stub.api.caller import CurrentStore, PossibleCaller, PublicUrl, membership_of
-from server_stub.api.documented import refusing
+from server_stub.api.documented import BODY, refusing
 from server_stub.domain.invitation import Acceptance, Invitation, judge
 from server_stub.domain.membership import Caller
 from server_stub.domain.naming import clean_name
@@ -72,7 +72,12 @@ def invitation_page(
     return HTMLResponse(page, headers={"Referrer-Policy": "no-referrer"})
 
 
-@router.post(routes.INVITATION_ACCEPT, responses=refusing(401, 403, 404, 409, 410))
+@router.post(
+    routes.INVITATION_ACCEPT,
+    responses=refusing(*BODY, 401, 403, 404, 409, 410),
+    # Added to the bearer key that FastAPI names: this works without one too.
+    openapi_extra={"security": [{}]},
+)
 def accept_invitation(
     invitation_token: str,
     store: CurrentStore,

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from server_stub.api import refusals, shapes
 from server_stub.api.caller import CurrentCaller, CurrentStore, membership_of, require
-from server_stub.api.documented import refusing
+from server_stub.api.documented import BODY, refusing
+from server_stub.api.texts import Name, Zone
 from server_stub.domain.membership import Action, Caller
 from server_stub.domain.naming import clean_name
 from server_stub.domain.usage_window import find_zone
@@ -23,7 +24,7 @@ class MeChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str | None = None
+    name: Name | None = None
     default_account: str | None = None
 
 
@@ -32,8 +33,8 @@ class AccountChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str | None = None
-    timezone: str | None = None
+    name: Name | None = None
+    timezone: Zone | None = None
 
 
 @router.get(routes.ME, responses=refusing(401))
@@ -42,7 +43,7 @@ async def show_me(caller: CurrentCaller) -> resources.Me:
     return shapes.me(caller)
 
 
-@router.patch(routes.ME, responses=refusing(401, 403, 404))
+@router.patch(routes.ME, responses=refusing(*BODY, 401, 403, 404))
 def change_me(caller: CurrentCaller, store: CurrentStore, change: MeChange) -> resources.Me:
     """Change your name, or the account that is meant when a request names none."""
     name, default = None, None
@@ -57,7 +58,7 @@ def change_me(caller: CurrentCaller, store: CurrentStore, change: MeChange) -> r
     return shapes.me(_again(store, caller))
 
 
-@router.patch(routes.ACCOUNT, responses=refusing(401, 403, 404))
+@router.patch(routes.ACCOUNT, responses=refusing(*BODY, 401, 403, 404))
 def change_account(
     account_id: str, caller: CurrentCaller, store: CurrentStore, change: AccountChange
 ) -> resources.Account:

@@ -149,9 +149,10 @@ def member_unknown(name: str) -> ProblemError:
     return invalid("member", unread)
 
 
-def tracker_unknown(name: str) -> ProblemError:
+def tracker_unknown(name: str, *, everybody: bool) -> ProblemError:
+    whose = "this account" if everybody else "yours in this account"
     unread = UsageError(
-        f"{name!r} is no tracker of this account",
+        f"{name!r} is no tracker of {whose}",
         "Give a name or an id that `telemhq tracker list` shows.",
     )
     return invalid("tracker", unread)

@@ -15,7 +15,8 @@ from server_stub.api.caller import (
     membership_of,
     require,
 )
-from server_stub.api.documented import refusing
+from server_stub.api.documented import BODY, refusing
+from server_stub.api.texts import Email, Name
 from server_stub.domain.credentials import new_token
 from server_stub.domain.invitation import LIFETIME_MS, Invitation
 from server_stub.domain.membership import TEAM, Action, Caller, Membership
@@ -34,7 +35,7 @@ class TeamDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
+    name: Name
 
 
 class InvitationDraft(BaseModel):
@@ -42,11 +43,11 @@ class InvitationDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    email: str
+    email: Email
     role: Literal["member", "manager"] = "member"
 
 
-@router.post(routes.TEAMS, status_code=201, responses=refusing(401))
+@router.post(routes.TEAMS, status_code=201, responses=refusing(*BODY, 401))
 def create_team(caller: CurrentCaller, store: CurrentStore, draft: TeamDraft) -> resources.Account:
     """Found a team as its owner.
 
@@ -80,7 +81,9 @@ def list_members(
     return [shapes.member(one) for one in found]
 
 
-@router.post(routes.TEAM_INVITATIONS, status_code=201, responses=refusing(401, 403, 404, 409))
+@router.post(
+    routes.TEAM_INVITATIONS, status_code=201, responses=refusing(*BODY, 401, 403, 404, 409)
+)
 def invite(
     team_id: str,
     caller: CurrentCaller,
@@ -119,7 +122,7 @@ def invite(
     return shapes.invitation(invitation, link)
 
 
-@router.get(routes.TEAM_INVITATIONS, responses=refusing(401, 403, 404, 409))
+@router.get(routes.TEAM_INVITATIONS, responses=refusing(401, 403, 404))
 def list_invitations(
     team_id: str, caller: CurrentCaller, store: CurrentStore
 ) -> list[resources.Invitation]:

@@ -2,6 +2,7 @@
 
 # Annotations are read at run time by FastAPI: no `from __future__ import annotations` here.
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -15,13 +16,13 @@ from server_stub.api.caller import (
     CurrentStore,
     PublicUrl,
     membership_of,
-    read_id,
     require,
 )
-from server_stub.api.documented import refusing
+from server_stub.api.documented import BODY, refusing
+from server_stub.api.texts import Cursor, Name
 from server_stub.domain.credentials import new_token
-from server_stub.domain.membership import Action, changing, may, seeing
-from server_stub.domain.naming import clean_name
+from server_stub.domain.membership import Action, Membership, changing, may, seeing
+from server_stub.domain.naming import clean_name, read_id
 from server_stub.domain.tracker import Tracker, TrackerDraft, resumed
 from server_stub.store import runs, trackers, usage
 from server_stub.store.engine import Store
@@ -40,7 +41,7 @@ class TrackerName(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
+    name: Name
 
 
 class TrackerChange(BaseModel):
@@ -48,43 +49,55 @@ class TrackerChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str | None = None
+    name: Name | None = None
     state: Literal["active", "paused"] | None = None
 
 
-def seen_tracker(
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A tracker that the caller may see, and what they are to it."""
+
+    tracker: Tracker
+    membership: Membership
+    own: bool
+
+
+def found_tracker(
     tracker_id: str, caller: CurrentCaller, store: CurrentStore, account: AccountChoice = None
-) -> Tracker:
+) -> Found:
     """Find a tracker that the caller may see, in any account of theirs or in the one named."""
-    if account is None:
-        account_ids = [membership.account_id for membership in caller.accounts()]
-    else:
-        account_ids = [membership_of(caller, account, "account").account_id]
+    chosen = caller.accounts() if account is None else [membership_of(caller, account, "account")]
+    open_accounts = {membership.account_id: membership for membership in chosen}
     number = read_id(tracker_id)
     with store.read() as connection:
-        tracker = None if number is None else trackers.find(connection, number, account_ids)
+        tracker = None if number is None else trackers.find(connection, number, open_accounts)
     if tracker is None:
         raise refusals.not_found("tracker", tracker_id)
-    own = tracker.owner_id == caller.user_id
-    require(membership_of(caller, str(tracker.account_id), "account"), seeing(own=own))
-    return tracker
+    membership, own = open_accounts[tracker.account_id], tracker.owner_id == caller.user_id
+    require(membership, seeing(own=own))
+    return Found(tracker, membership, own)
+
+
+FoundTracker = Annotated[Found, Depends(found_tracker)]
+
+
+async def seen_tracker(found: FoundTracker) -> Tracker:
+    """Return a tracker that the caller may see."""
+    return found.tracker
+
+
+async def changeable_tracker(found: FoundTracker) -> Tracker:
+    """Return a tracker that the caller may change."""
+    require(found.membership, changing(own=found.own))
+    return found.tracker
 
 
 SeenTracker = Annotated[Tracker, Depends(seen_tracker)]
-
-
-async def changeable_tracker(tracker: SeenTracker, caller: CurrentCaller) -> Tracker:
-    """Find a tracker that the caller may change."""
-    own = tracker.owner_id == caller.user_id
-    require(membership_of(caller, str(tracker.account_id), "account"), changing(own=own))
-    return tracker
-
-
 ChangeableTracker = Annotated[Tracker, Depends(changeable_tracker)]
 
 
 async def device_draft(
-    device_id: str, source: str, acting: CurrentAccount, body: TrackerName
+    device_id: Name, source: Name, acting: CurrentAccount, body: TrackerName
 ) -> TrackerDraft:
     """Read what a device asks for."""
     acting.require(Action.CREATE_TRACKER)
@@ -100,7 +113,7 @@ async def device_draft(
 DeviceDraft = Annotated[TrackerDraft, Depends(device_draft)]
 
 
-@router.post(routes.TRACKERS, status_code=201, responses=refusing(401, 403, 404))
+@router.post(routes.TRACKERS, status_code=201, responses=refusing(*BODY, 401, 403, 404))
 def create_tracker(
     acting: CurrentAccount, store: CurrentStore, public_url: PublicUrl, body: TrackerName
 ) -> resources.Tracker:
@@ -138,7 +151,7 @@ def show_tracker(
     return _shown(store, tracker.id, tracker.account_id, public_url)
 
 
-@router.patch(routes.TRACKER, responses=refusing(401, 403, 404))
+@router.patch(routes.TRACKER, responses=refusing(*BODY, 401, 403, 404))
 def change_tracker(
     tracker: ChangeableTracker, store: CurrentStore, public_url: PublicUrl, change: TrackerChange
 ) -> resources.Tracker:
@@ -172,7 +185,7 @@ def list_runs(
     tracker: SeenTracker,
     store: CurrentStore,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = DEFAULT_PAGE,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor | None = None,
 ) -> resources.RunPage:
     """List what a tracker received, newest arrival first; corrections and starts by their kind."""
     before_id = None if cursor is None else read_id(cursor)
@@ -188,7 +201,7 @@ def list_runs(
 
 @router.put(
     routes.DEVICE_TRACKER,
-    responses=refusing(401, 403, 404)
+    responses=refusing(*BODY, 401, 403, 404)
     | {201: {"model": resources.Tracker, "description": "The tracker was made"}},
 )
 def device_tracker(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from server_stub.api import refusals
 from server_stub.api.caller import AccountChoice, Acting, CurrentAccount, CurrentStore
 from server_stub.api.documented import refusing
+from server_stub.api.texts import FilterTexts, Groups, Moment
 from server_stub.domain.membership import Action
 from server_stub.domain.usage_question import UsageQuestion, read_groups
 from server_stub.domain.usage_window import find_zone, read_window
@@ -57,13 +58,13 @@ class UsageQuery(BaseModel):
     scope: Literal["mine", "team"] = Field(
         "mine", description="Your own usage, or the whole account's (managers and owners)."
     )
-    group_by: list[str] = Field([], description=f"Repeated or with commas: {', '.join(GROUPS)}.")
-    since: str | None = Field(
+    group_by: list[Groups] = Field([], description=f"Repeated or with commas: {', '.join(GROUPS)}.")
+    since: Moment | None = Field(
         None,
         description="A date in `timezone`, from its first moment; or an RFC 3339 time with offset,"
         " moved back to the quarter-hour.",
     )
-    until: str | None = Field(
+    until: Moment | None = Field(
         None,
         description="A date in `timezone`, counted to its end; or an RFC 3339 time with offset,"
         " exclusive, moved forward to the quarter-hour.",
@@ -71,11 +72,11 @@ class UsageQuery(BaseModel):
     timezone: str | None = Field(
         None, description="IANA name for dates, days and hours; else the account's."
     )
-    source: list[str] = Field([], description="Only these sources, such as codex or claude.")
-    member: list[str] = Field([], description="Only these members, by e-mail; `me` is you.")
-    project: list[str] = Field([], description="Only these projects; empty text is 'none'.")
-    model: list[str] = Field([], description="Only these models; empty text is 'none'.")
-    tracker: list[str] = Field([], description="Only these trackers, by id or name.")
+    source: FilterTexts = Field([], description="Only these sources, such as codex or claude.")
+    member: FilterTexts = Field([], description="Only these members, by e-mail; `me` is you.")
+    project: FilterTexts = Field([], description="Only these projects; empty text is 'none'.")
+    model: FilterTexts = Field([], description="Only these models; empty text is 'none'.")
+    tracker: FilterTexts = Field([], description="Only these trackers, by id or name.")
 
 
 @router.get(
@@ -87,7 +88,7 @@ def report_usage(
 ) -> Response:
     """Report runs, tokens, cost and failures by day, hour, model, project, member and so on.
 
-    Exact for every time zone whose offset is a whole number of quarter-hours, which all are.
+    Days are exact in every time zone, since 2012: they are whole numbers of UTC quarter-hours.
     Unnamed projects, models and sources are empty text.
     """
     everybody = query.scope == "team"
@@ -103,7 +104,7 @@ def report_usage(
         group_by=groups,
         window=window,
         member_ids=_members(store, acting, query.member, everybody=everybody),
-        tracker_ids=_trackers(store, acting, query.tracker),
+        tracker_ids=_trackers(store, acting, query.tracker, everybody=everybody),
         projects=tuple(query.project),
         models=tuple(query.model),
         sources=tuple(query.source),
@@ -128,12 +129,19 @@ def _members(store: Store, acting: Acting, asked: list[str], *, everybody: bool)
     return tuple(known.values())
 
 
-def _trackers(store: Store, acting: Acting, asked: list[str]) -> tuple[int, ...]:
+def _trackers(
+    store: Store, acting: Acting, asked: list[str], *, everybody: bool
+) -> tuple[int, ...]:
+    """Return which trackers a report is about; none of them means all.
+
+    Where it is about the caller alone, another member's tracker is as unknown as one that is not.
+    """
+    owner_id = None if everybody else acting.caller.user_id
     found: list[int] = []
     for name in asked:
         with store.read() as connection:
-            ids = trackers.ids_named(connection, acting.account_id, name)
+            ids = trackers.ids_named(connection, acting.account_id, name, owner_id)
         if not ids:
-            raise refusals.tracker_unknown(name)
+            raise refusals.tracker_unknown(name, everybody=everybody)
         found.extend(ids)
     return tuple(found)

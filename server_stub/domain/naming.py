@@ -1,4 +1,4 @@
-"""What people may call themselves, their teams, trackers and keys. Pure."""
+"""What people may call themselves, their teams, trackers and keys; how ids are read. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ MAX_NAME_LENGTH = 100
 MAX_EMAIL_LENGTH = 254
 """Characters of an address, by RFC 5321 and its erratum 1690."""
 
+_ID_LIMIT = 1 << 63
 _EMAIL = re.compile(r"[^@\s<>(),;:\"\\]+@[^@\s<>(),;:\"\\.]+(\.[^@\s<>(),;:\"\\.]+)*")
 
 
@@ -43,3 +44,11 @@ def clean_email(text: str) -> str:
             "Give an address such as ada@example.com.",
         )
     return email
+
+
+def read_id(text: str) -> int | None:
+    """Read an id; None where the text cannot be one."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_ID_LIMIT))):
+        return None
+    number = int(text)
+    return number if number < _ID_LIMIT else None

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 Payload = dict[str, Any]
 Figure = TypeVar("Figure", int, float)
 
-MAX_COUNT = 10**12
-"""Largest figure of one ping: nine million such pings still fit into one 64-bit sum."""
+MAX_COUNT = 10**11
+"""Largest figure of one ping: ninety million such pings still fit into one 64-bit sum."""
 
-MAX_COST_USD = 1_000_000
+MAX_COST_USD = 10_000
+"""Ten trillion nano-USD: nine hundred thousand such pings still fit into one 64-bit sum."""
+
 MAX_NUMBER = 10.0**15
 MAX_REVISION = 10**9
 MAX_TEXT_BYTES = 300
@@ -47,6 +49,9 @@ MAX_TEXT_BYTES = 300
 
 EPOCH_SECONDS_LIMIT = 10**11
 """A numeric time below this is in seconds (until the year 5138), above it in milliseconds."""
+
+UNDASHED_DATE = range(10**7, 10**8)
+"""Eight digits: read as seconds, the date 20260101 would be a day in August 1970."""
 
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999, after which times cannot be written."""
@@ -286,7 +291,7 @@ def _revision(judgement: Judgement, _name: str, value: object) -> int:
         return 0
     revision = _whole(value)
     if not 1 <= revision <= MAX_REVISION:
-        raise FieldError("must be 1 or more")
+        raise FieldError(f"must be from 1 to {MAX_REVISION:,}")
     return revision
 
 
@@ -310,6 +315,8 @@ def _primary(_judgement: Judgement, _name: str, value: object) -> bool:
 def _moment(_judgement: Judgement, _name: str, value: object) -> int:
     """Read a time: RFC 3339 (UTC where no offset is given), or Unix seconds or milliseconds."""
     moment = _read_moment(value)
+    if moment is not None and moment // 1000 in UNDASHED_DATE and not _is_written_out(value):
+        raise FieldError(f"{_shown(value)} has eight digits: write a date as 2026-01-31")
     if moment is None:
         raise FieldError(
             f"must be an RFC 3339 time such as 2026-01-31T08:00:00Z, not {_shown(value)}"
@@ -319,19 +326,27 @@ def _moment(_judgement: Judgement, _name: str, value: object) -> int:
     return min(moment, LAST_MS)
 
 
+def _is_written_out(value: object) -> bool:
+    return isinstance(value, str) and not NUMBER.fullmatch(value.strip())
+
+
 def _read_moment(value: object) -> int | None:
-    if isinstance(value, str) and not NUMBER.fullmatch(value.strip()):
-        try:
-            return from_iso(value.strip())
-        except (ValueError, OverflowError):
-            return None
     if isinstance(value, str):
+        if _is_written_out(value):
+            return _read_written(value.strip())
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not -MAX_NUMBER < value < MAX_NUMBER:
         return None
     return int(value if abs(value) >= EPOCH_SECONDS_LIMIT else value * 1000)
+
+
+def _read_written(text: str) -> int | None:
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,8 @@
 """Which quarter-hours a usage report covers, and which local day or hour each belongs to. Pure.
 
-Sums are kept by UTC quarter-hour. Every offset in use is a whole number of quarter-hours, so a
-local day or hour is a whole number of buckets, in Asia/Kolkata as well as in Pacific/Chatham.
+Sums are kept by UTC quarter-hour. Since 2012 every offset is a whole number of quarter-hours and
+local days begin on one, so that a local day is a whole number of buckets, in Asia/Kolkata as well
+as in Pacific/Chatham (docs/decisions/0001: what this is worth before).
 """
 
 from __future__ import annotations

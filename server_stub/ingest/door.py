@@ -19,6 +19,7 @@ from server_stub.domain.run import Arrival
 from server_stub.ingest.decode import decode
 from server_stub.problems import INTERNAL, problem_headers, status_problem
 from server_stub.store.ingest import Booked, Refusal, find_target, refusal_of
+from server_stub.store.writer import UNAVAILABLE
 from telemhq_agents.clock import now_ms, to_iso
 from telemhq_agents.contract.ping import (
     COUNT_FIELDS,
@@ -83,6 +84,14 @@ REFUSALS = {
 }
 
 
+BODY_SECONDS = 30.0
+"""How long a body may take to come whole."""
+
+TOO_SLOW = status_problem(408, "its body never came whole; nothing was recorded")
+STOPPING = status_problem(503, "the server is stopping; nothing of this request was recorded")
+CLOSE = (b"connection", b"close")
+
+
 class _ClientGoneError(Exception):
     """The client went away before its request was whole."""
 
@@ -100,7 +109,9 @@ class PingDoor:
         try:
             await self._answer(scope, receive, send)
         except ProblemError as error:
-            await _send_problem(send, error.problem)
+            # Of a body that was given up the rest may still come: no next request to be.
+            given_up = error.problem in (TOO_SLOW, STOPPING)
+            await _send_problem(send, error.problem, [CLOSE] if given_up else [])
         except _ClientGoneError:
             return
         except Exception:
@@ -146,7 +157,11 @@ class PingDoor:
         """Hand the arrival to the writer and wait for its commit."""
         future: asyncio.Future[Outcome | Exception] = asyncio.get_running_loop().create_future()
         self._store.writer.book(arrival, future, self._reply)
-        outcome = await future
+        try:
+            outcome = await future
+        except asyncio.CancelledError as error:
+            # The server's patience ended before the database answered.
+            raise ProblemError(UNAVAILABLE) from error
         if isinstance(outcome, Booked):
             return outcome
         if isinstance(outcome, Refusal):
@@ -158,15 +173,14 @@ class PingDoor:
         limit = self._settings.max_body_bytes
         if int(headers.get(b"content-length", b"0")) > limit:
             raise ProblemError(_too_large(limit))
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _ClientGoneError
-        body: bytes = message.get("body", b"")
-        while message.get("more_body") and len(body) <= limit:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGoneError
-            body += message.get("body", b"")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read(receive, limit)
+        except TimeoutError as error:
+            raise ProblemError(TOO_SLOW) from error
+        except asyncio.CancelledError as error:
+            # The server ends, and its patience with it: nothing else cancels a request.
+            raise ProblemError(STOPPING) from error
         if len(body) > limit:
             raise ProblemError(_too_large(limit))
         return body
@@ -188,6 +202,19 @@ class PingDoor:
         if target is None:
             return Refusal.UNKNOWN
         return refusal_of(target)
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    """Return the body, or of one that is longer than the limit at least that much."""
+    body = b""
+    more = True
+    while more and len(body) <= limit:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGoneError
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 def _settle_from_thread(pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:

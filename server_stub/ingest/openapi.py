@@ -27,10 +27,12 @@ PROBLEMS = {
     "403": "The tracker's owner is no longer a member of its account",
     "404": "No tracker has this tracking token",
     "405": "The door takes GET, HEAD and POST",
+    "408": "The body did not come in time",
     "410": "The tracking token was rotated, or its tracker deleted",
     "413": "The body is too large",
     "415": "This kind of body is not understood",
     "422": "Some fields are not as they should be; `errors` names them",
+    "500": "The server failed; its log says how",
     "503": "The database cannot take anything now; see Retry-After",
 }
 
@@ -85,7 +87,7 @@ def _post() -> Schema:
 
 
 def _get() -> Schema:
-    problems = {status: PROBLEMS[status] for status in ("403", "404", "410", "503")}
+    problems = {status: PROBLEMS[status] for status in ("403", "404", "410", "500", "503")}
     return {
         "summary": "Tell how to use the door; records nothing",
         "operationId": "ping_instructions",

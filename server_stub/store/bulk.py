@@ -27,6 +27,7 @@ from server_stub.store.tables import (
     tracking_tokens,
 )
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS
+from telemhq_agents.contract.ping import KIND_CORRECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -68,6 +69,25 @@ POSTGRES_TOUCH_TRACKERS = f"""
 """  # noqa: S608 - constants of ours
 """Locks in the order of the rows, so that two processes cannot wait for each other."""
 
+FOUND = ", ".join(
+    f"runs.{name}"
+    for name in (
+        *("account_id", "fact_digest", "tracker_id", "member_id", "id", "ended_ms"),
+        *("project", "model", "source", "session_id", "thread_id"),
+        *AMOUNT_FIELDS,
+    )
+)
+CORRECTIONS_OF = f"""
+    SELECT {FOUND} FROM asked CROSS JOIN {runs.name} AS runs
+    WHERE runs.account_id = asked.account_id AND runs.fact_digest = asked.digest
+        AND runs.fact_digest IS NOT NULL AND runs.kind = '{KIND_CORRECTION}'
+"""  # noqa: S608 - constants of ours
+"""The query names the index's own condition, for SQLite to use it."""
+
+POSTGRES_CORRECTIONS = f"""
+    WITH asked AS (SELECT * FROM unnest(%s::bigint[], %s::bytea[]) AS given(account_id, digest))
+    {CORRECTIONS_OF}
+"""  # noqa: S608 - constants of ours
 SQLITE_KEY_OWNER = """
     SELECT run_id FROM idempotency_keys WHERE account_id = ? AND scope = ? AND digest = ?
 """
@@ -100,6 +120,9 @@ class Bulk(Protocol):
 
     def claim_keys(self, rows: Sequence[Row]) -> set[KeyId]:
         """Insert rows of `idempotency_keys`; return which of them were not there before."""
+
+    def find_corrections(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
+        """Return the corrections of collector facts (account, digest), as `FOUND` names them."""
 
     def insert_runs(self, rows: Sequence[Row]) -> None:
         """Insert rows of `runs`, in the order of its columns."""
@@ -155,6 +178,14 @@ class SqliteBulk:
             row[:3] for row in rows if execute(SQLITE_KEY_OWNER, row[:3]).fetchone()[0] == row[4]
         }
 
+    def find_corrections(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
+        found: list[Row] = []
+        for start in range(0, len(facts), LARGEST_STATEMENT):
+            part = facts[start : start + LARGEST_STATEMENT]
+            flat = list(chain.from_iterable(part))
+            found += self._cursor.execute(_sqlite_corrections(len(part)), flat).fetchall()
+        return found
+
     def insert_runs(self, rows: Sequence[Row]) -> None:
         self._run(_sqlite_insert_runs, rows)
 
@@ -188,6 +219,11 @@ def _sqlite_insert(table: Table, count: int) -> str:
 @cache
 def _sqlite_claim(count: int) -> str:
     return f"{_sqlite_insert(idempotency_keys, count)} ON CONFLICT DO NOTHING"
+
+
+@cache
+def _sqlite_corrections(count: int) -> str:
+    return f"WITH asked(account_id, digest) AS (VALUES {_sqlite_values(2, count)}) {CORRECTIONS_OF}"
 
 
 @cache
@@ -232,6 +268,12 @@ class PostgresBulk:
         self._execute(statement, _arrays(idempotency_keys, rows))
         won = {run_id for (run_id,) in self._cursor.fetchall()}
         return {row[:3] for row in rows if row[4] in won}
+
+    def find_corrections(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
+        accounts, digests = zip(*facts, strict=True)
+        self._execute(POSTGRES_CORRECTIONS, [_numbers(accounts), _bytes(digests)])
+        found: list[Row] = self._cursor.fetchall()
+        return found
 
     def insert_runs(self, rows: Sequence[Row]) -> None:
         self._execute(_postgres_insert(runs), _arrays(runs, rows))

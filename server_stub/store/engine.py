@@ -11,30 +11,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import URL, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from server_stub.domain.problem import ProblemError
-from server_stub.store.dialect import is_unavailable
+from server_stub.store.dialect import is_unavailable, write_nothing_much
 from server_stub.store.writer import UNAVAILABLE, Writer
 from telemhq_agents.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import Connection, Engine
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 10
+BUSY_SECONDS = 5
+HEALTH_SECONDS = 2.0
 CONNECT_SECONDS = 5
 READERS = 10
 MORE_READERS = 30
 """Opened when all are taken: together one for each of the server's 40 worker threads."""
 
 CACHED_STATEMENTS = 512
+SQLITE_FILE = "sqlite:///"
 WRITER_PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -48,9 +50,12 @@ READER_PRAGMAS = ("query_only=ON", "foreign_keys=ON")
 
 def database_url(address: str) -> URL:
     """Read a database's address. Raises SettingsError where it is no SQLite or PostgreSQL URL."""
+    if address.startswith(SQLITE_FILE):
+        # Everything behind it is the path: a question mark begins no options here.
+        return URL.create("sqlite", database=address.removeprefix(SQLITE_FILE))
     try:
         url = make_url(address)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise SettingsError(
             "the database's URL cannot be read",
             "name a postgresql:// or sqlite:/// URL in TELEMHQ_DATABASE_URL",
@@ -97,7 +102,7 @@ def reading_engine(address: str) -> Engine:
 def _postgres(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - create_engine's own options
     patience = {"connect_timeout": CONNECT_SECONDS}
     try:
-        return create_engine(url, connect_args=patience, **options)
+        return create_engine(url, connect_args=patience, hide_parameters=True, **options)
     except ModuleNotFoundError as error:
         raise SettingsError(
             "PostgreSQL needs the driver psycopg, which is not installed",
@@ -118,6 +123,7 @@ def _sqlite(
             "check_same_thread": False,
             "cached_statements": CACHED_STATEMENTS,
         },
+        hide_parameters=True,
         **options,
     )
 
@@ -186,7 +192,23 @@ class Store:
         return self.writer.submit(work).result()
 
     def is_well(self) -> bool:
-        """Tell whether the writer runs and the database answers."""
+        """Tell whether the writer runs and could write just now.
+
+        A writer that wrote within the last second needs no proof; else something is written.
+        Raises ProblemError (503) where the database takes no reads or no writes.
+        """
+        if not self.writer.is_alive():
+            return False
         with self.read() as connection:
             connection.execute(text("SELECT 1"))
-        return self.writer.is_alive()
+        if not self.writer.wrote_lately():
+            self._prove_writing()
+        return True
+
+    def _prove_writing(self) -> None:
+        proof = self.writer.submit(write_nothing_much)
+        try:
+            proof.result(HEALTH_SECONDS)
+        except TimeoutError as error:
+            proof.cancel()
+            raise ProblemError(UNAVAILABLE) from error

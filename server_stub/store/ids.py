@@ -1,8 +1,9 @@
 """Ids: 63-bit integers that sort by time of birth, unique without asking the database.
 
 41 bits of milliseconds since 2024 (enough until 2093) and 22 bits that start at a random place in
-each millisecond and count up, so that several server processes hardly ever meet; where two do, the
-primary key refuses and the writer takes a new id.
+each millisecond and count up, so that several server processes hardly ever meet. Where two do, the
+primary key refuses: a batch is then booked one by one under new ids, a ping that came alone is
+answered with a 500 and gets another id when it is sent again.
 """
 
 from __future__ import annotations

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, tuple_
 
-from server_stub.domain.run import Arrival, fact_digest, key_digest, key_scope
+from server_stub.domain.run import Arrival, fact_digest
+from server_stub.store import corrections
 from server_stub.store.bulk import Bulk, KeyId, Row, Target, bulk
+from server_stub.store.entries import Entry
+from server_stub.store.exact import halves, joined
 from server_stub.store.ids import new_id
-from server_stub.store.tables import (
-    buckets,
-    idempotency_keys,
-    runs,
-    session_buckets,
-)
-from telemhq_agents.clock import quarter
+from server_stub.store.roll_up import FIGURES, RollUp
+from server_stub.store.tables import idempotency_keys, runs
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts, usd
 from telemhq_agents.contract.ping import KIND_RUN, Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
-
-FIGURES = attrgetter(*AMOUNT_FIELDS)
-"""The figures of an `Amounts` in the order of the columns, the fastest way to get them."""
 
 
 class Refusal(StrEnum):
@@ -52,27 +46,6 @@ class Booked:
 Outcome = Booked | Refusal
 
 
-class Entry:
-    """One arrival on its way through a batch."""
-
-    __slots__ = ("arrival", "key_id", "member_id", "run_id", "target", "tracker_id")
-
-    def __init__(self, arrival: Arrival, target: Target) -> None:
-        self.arrival = arrival
-        self.target = target
-        self.tracker_id = target.tracker_id
-        self.member_id = target.member_id
-        self.run_id = new_id()
-        self.key_id: KeyId | None = None
-        if arrival.key:
-            scope = key_scope(arrival.key, target.tracker_id)
-            self.key_id = (target.account_id, scope, key_digest(arrival.key))
-
-    @property
-    def account_id(self) -> int:
-        return self.target.account_id
-
-
 def find_target(connection: Connection, token: str) -> Target | None:
     """Return the tracker behind a tracking token, None for a token nobody was given."""
     return bulk(connection).find_targets([token]).get(token)
@@ -89,11 +62,10 @@ def book(connection: Connection, arrivals: Sequence[Arrival]) -> list[Outcome]:
     admitted = [_admit(arrival, targets.get(arrival.token)) for arrival in arrivals]
     entries = [entry for entry in admitted if isinstance(entry, Entry)]
     by_key = _by_key(entries)
-    _place_corrections(connection, entries, by_key)
-    fresh, repeated = _claim(statements, entries, by_key)
+    fresh, repeated = _claim(connection, statements, entries, by_key)
     if fresh:
-        with statements.together():
-            _write(statements, fresh)
+        corrections.place(connection, fresh)
+        _write(connection, statements, fresh)
     answers = _first_answers(connection, repeated) if repeated else {}
     return [_outcome(entry, answers) for entry in admitted]
 
@@ -127,14 +99,17 @@ def _by_key(entries: list[Entry]) -> dict[KeyId, Entry]:
 
 
 def _claim(
-    statements: Bulk, entries: list[Entry], by_key: dict[KeyId, Entry]
+    connection: Connection, statements: Bulk, entries: list[Entry], by_key: dict[KeyId, Entry]
 ) -> tuple[list[Entry], list[Entry]]:
     """Split into those that book their run and those whose key is taken."""
-    rows = [
-        (*key_id, entry.tracker_id, entry.run_id, entry.arrival.received_ms)
-        for key_id, entry in by_key.items()
-    ]
+    rows = [_key_row(key_id, entry, entry.run_id) for key_id, entry in by_key.items()]
+    awaited = corrections.awaited_keys(entries, by_key)
+    if awaited:
+        rows += [_key_row(key_id, entry, new_id()) for key_id, entry in awaited.items()]
+        rows.sort()
     won = statements.claim_keys(rows) if rows else set()
+    if won & awaited.keys():
+        corrections.release(connection, won & awaited.keys())
     fresh: list[Entry] = []
     repeated: list[Entry] = []
     for entry in entries:
@@ -144,55 +119,26 @@ def _claim(
     return fresh, repeated
 
 
-def _place_corrections(
-    connection: Connection, entries: list[Entry], by_key: dict[KeyId, Entry]
-) -> None:
-    """Put corrections on the tracker and the member of the run they correct, where it is known."""
-    corrected = [(entry, _corrected(entry)) for entry in entries if entry.arrival.facts.corrects]
-    if not corrected:
-        return
-    places = _places(connection, {key_id for _, key_id in corrected})
-    for entry, key_id in corrected:
-        beside = by_key.get(key_id)
-        if key_id in places:
-            entry.tracker_id, entry.member_id = places[key_id]
-        elif beside is not None:
-            entry.tracker_id, entry.member_id = beside.tracker_id, beside.member_id
+def _key_row(key_id: KeyId, entry: Entry, run_id: int) -> Row:
+    return (*key_id, entry.target.tracker_id, run_id, entry.arrival.received_ms)
 
 
-def _corrected(entry: Entry) -> KeyId:
-    corrects = entry.arrival.facts.corrects
-    scope = key_scope(corrects, entry.target.tracker_id)
-    return (entry.account_id, scope, key_digest(corrects))
-
-
-def _places(connection: Connection, key_ids: set[KeyId]) -> dict[KeyId, tuple[int, int]]:
-    """Return the tracker and the member that the runs of known keys are booked on."""
-    keys = idempotency_keys.c
-    rows = connection.execute(
-        select(keys.account_id, keys.scope, keys.digest, runs.c.tracker_id, runs.c.member_id)
-        .join_from(
-            idempotency_keys,
-            runs,
-            (runs.c.account_id == keys.account_id)
-            & (runs.c.tracker_id == keys.tracker_id)
-            & (runs.c.id == keys.run_id),
-        )
-        .where(tuple_(keys.account_id, keys.scope, keys.digest).in_(sorted(key_ids)))
-    )
-    return {(row[0], row[1], bytes(row[2])): (row[3], row[4]) for row in rows}
-
-
-def _write(statements: Bulk, entries: list[Entry]) -> None:
+def _write(connection: Connection, statements: Bulk, entries: list[Entry]) -> None:
     """Insert the runs and add them to their buckets; always in this order of tables."""
-    statements.insert_runs([_run_row(entry) for entry in entries])
+    waiting = corrections.waiting(statements, entries)
+    moves = [move for move in waiting if move.old != move.new]
+    if moves:
+        corrections.carry_out(connection, moves)
+    shares = [(entry.place, entry.arrival.facts) for entry in entries]
+    roll_up = RollUp(shares + [share for move in moves for share in move.shares()])
     touches = _touches(entries)
-    if touches:
-        statements.touch_trackers(touches)
-    added = [entry for entry in entries if any(FIGURES(entry.arrival.facts.amounts))]
-    if added:
-        statements.add(buckets, _summed(added, _bucket_key))
-        statements.add(session_buckets, _summed(added, _session_key))
+    with statements.together():
+        statements.insert_runs([_run_row(entry) for entry in entries])
+        if touches:
+            statements.touch_trackers(touches)
+        roll_up.add(statements)
+    if waiting or any(entry.is_correction for entry in entries):
+        roll_up.drop_empty(connection)
 
 
 def _run_row(entry: Entry) -> Row:
@@ -241,34 +187,6 @@ def _touches(entries: list[Entry]) -> list[Row]:
     return [(*latest[place], *place) for place in sorted(latest)]
 
 
-def _bucket_key(entry: Entry) -> Row:
-    facts = entry.arrival.facts
-    return (
-        entry.account_id,
-        quarter(facts.ended_ms),
-        entry.tracker_id,
-        entry.member_id,
-        facts.project,
-        facts.model,
-        facts.source,
-    )
-
-
-def _session_key(entry: Entry) -> Row:
-    facts = entry.arrival.facts
-    head, tail = _bucket_key(entry)[:4], _bucket_key(entry)[4:]
-    return (*head, facts.session_id, facts.thread_id, *tail)
-
-
-def _summed(entries: list[Entry], key_of: Callable[[Entry], Row]) -> list[Row]:
-    """Return rows of a bucket table: sorted keys, each with the sums of its entries."""
-    sums: dict[Row, Amounts] = {}
-    for entry in entries:
-        key, amounts = key_of(entry), entry.arrival.facts.amounts
-        sums[key] = sums[key] + amounts if key in sums else amounts
-    return [(*key, *FIGURES(sums[key])) for key in sorted(sums)]
-
-
 def _first_answers(connection: Connection, entries: list[Entry]) -> dict[int, Booked]:
     """Return what was answered to each repeated key the first time, by the repetition's run id."""
     keys = idempotency_keys.c
@@ -306,15 +224,12 @@ def _recorded(
             runs.c.account_id,
             runs.c.fact_digest,
             func.max(runs.c.revision),
-            *(func.sum(runs.c[name]) for name in AMOUNT_FIELDS),
+            *halves(runs.c[name] for name in AMOUNT_FIELDS),
         )
         .where(tuple_(runs.c.account_id, runs.c.fact_digest).in_(asked))
         .group_by(runs.c.account_id, runs.c.fact_digest)
     )
-    return {
-        (row[0], bytes(row[1])): recorded(row[2], Amounts(*(int(total) for total in row[3:])))
-        for row in rows
-    }
+    return {(row[0], bytes(row[1])): recorded(row[2], Amounts(*joined(row[3:]))) for row in rows}
 
 
 def recorded(revision: int, amounts: Amounts) -> Recorded:

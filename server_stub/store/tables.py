@@ -146,7 +146,14 @@ tracking_tokens = Table(
     _number("tracker_id"),
     _number("created_ms"),
     Column("revoked_ms", Big),
-    Index("ix_tracking_tokens_tracker_id", "tracker_id"),
+    Index(
+        "ix_tracking_tokens_in_force",
+        "account_id",
+        "tracker_id",
+        unique=True,
+        sqlite_where=text("revoked_ms IS NULL"),
+        postgresql_where=text("revoked_ms IS NULL"),
+    ),
 )
 
 idempotency_keys = Table(
@@ -155,7 +162,7 @@ idempotency_keys = Table(
     _number("account_id"),
     Column("scope", Big, nullable=False, comment="tracker id, or 0 for keys of the whole account"),
     Column("digest", LargeBinary, nullable=False, comment="first 16 bytes of SHA-256 of the key"),
-    _number("tracker_id"),
+    Column("tracker_id", Big, nullable=False, comment="where the key arrived"),
     _number("run_id"),
     _number("received_ms"),
     PrimaryKeyConstraint("account_id", "scope", "digest"),
@@ -198,6 +205,7 @@ runs = Table(
     sqlite_with_rowid=False,
 )
 
+# Buckets are STRICT: a sum beyond 64 bits is refused, where SQLite would else keep a rounded float.
 BUCKET_KEY = ("account_id", "quarter_ms", "tracker_id", "member_id", "project", "model", "source")
 buckets = Table(
     "buckets",
@@ -212,6 +220,7 @@ buckets = Table(
     *_sums(),
     PrimaryKeyConstraint(*BUCKET_KEY),
     sqlite_with_rowid=False,
+    sqlite_strict=True,
 )
 
 SESSION_BUCKET_KEY = (
@@ -241,4 +250,5 @@ session_buckets = Table(
     PrimaryKeyConstraint(*SESSION_BUCKET_KEY),
     Index("ix_session_buckets_session", "account_id", "session_id"),
     sqlite_with_rowid=False,
+    sqlite_strict=True,
 )

@@ -35,7 +35,13 @@ _INVITATIONS = (
 def invite(
     connection: Connection, invitation: Invitation, token: str, *, invited_by: int, now_ms: int
 ) -> None:
-    """Add an invitation and close any earlier one to the same address: only one link works."""
+    """Add an invitation and close any earlier one to the same address: only one link works.
+
+    Whoever invites into the account at the same moment waits for this one.
+    """
+    connection.execute(
+        select(accounts.c.id).where(accounts.c.id == invitation.account_id).with_for_update()
+    )
     connection.execute(
         update(invitations)
         .where(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, insert, select, update
 
+from server_stub.domain.naming import read_id
 from server_stub.domain.tracker import Tracker, TrackerDraft
 from server_stub.store import dialect
 from server_stub.store.ids import new_id
@@ -36,6 +37,7 @@ _TRACKERS = (
     .join(
         tracking_tokens,
         and_(
+            tracking_tokens.c.account_id == trackers.c.account_id,
             tracking_tokens.c.tracker_id == trackers.c.id,
             tracking_tokens.c.revoked_ms.is_(None),
         ),
@@ -123,10 +125,22 @@ def delete(connection: Connection, tracker: Tracker, now_ms: int) -> None:
 
 
 def rotate(connection: Connection, tracker: Tracker, token: str, now_ms: int) -> None:
-    """Give a tracker another tracking token; the one before is revoked at once."""
+    """Give a tracker another tracking token; the one before is revoked at once.
+
+    Whoever rotates at the same moment waits for this one and revokes its token in turn.
+    """
+    connection.execute(
+        select(trackers.c.id)
+        .where(trackers.c.account_id == tracker.account_id, trackers.c.id == tracker.id)
+        .with_for_update()
+    )
     revoked = (
         update(tracking_tokens)
-        .where(tracking_tokens.c.tracker_id == tracker.id, tracking_tokens.c.revoked_ms.is_(None))
+        .where(
+            tracking_tokens.c.account_id == tracker.account_id,
+            tracking_tokens.c.tracker_id == tracker.id,
+            tracking_tokens.c.revoked_ms.is_(None),
+        )
         .values(revoked_ms=now_ms)
     )
     connection.execute(revoked)
@@ -139,12 +153,20 @@ def names(connection: Connection, account_id: int) -> dict[int, str]:
     return {row.id: row.name for row in connection.execute(asked)}
 
 
-def ids_named(connection: Connection, account_id: int, name_or_id: str) -> tuple[int, ...]:
-    """Return the trackers of an account that bear this name, or this id; deleted ones included."""
+def ids_named(
+    connection: Connection, account_id: int, name_or_id: str, owner_id: int | None = None
+) -> tuple[int, ...]:
+    """Return the trackers of an account, or of one owner in it, that bear this name or this id.
+
+    Deleted ones are included.
+    """
     meant: ColumnElement[bool] = trackers.c.name == name_or_id
-    if name_or_id.isascii() and name_or_id.isdigit() and len(name_or_id) < len(str(1 << 63)):
-        meant |= trackers.c.id == int(name_or_id)
+    number = read_id(name_or_id)
+    if number is not None:
+        meant |= trackers.c.id == number
     asked = select(trackers.c.id).where(trackers.c.account_id == account_id, meant)
+    if owner_id is not None:
+        asked = asked.where(trackers.c.owner_id == owner_id)
     return tuple(connection.execute(asked).scalars())
 
 

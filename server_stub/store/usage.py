@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, case, func, literal, select
+from sqlalchemy import BigInteger, case, literal, select
 
 from server_stub.domain.usage_window import DAY_MS, HOUR_MS
+from server_stub.store.exact import halves, joined
 from server_stub.store.tables import buckets, session_buckets
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
 
@@ -71,7 +72,7 @@ def sums(
     rows = select(*keys, *figures).where(*_window(table, question), *_filters(table, question))
     chosen = rows.subquery()
     grouped = [chosen.c[key.name] for key in keys]
-    added = [func.sum(chosen.c[name]).label(name) for name in AMOUNT_FIELDS]
+    added = halves(chosen.c[name] for name in AMOUNT_FIELDS)
     asked = select(*grouped, *added).group_by(*grouped)
     return [_sums(question.group_by, tuple(row)) for row in connection.execute(asked)]
 
@@ -84,13 +85,13 @@ def runs_by_tracker(
     A tracker without any run is left out.
     """
     asked = (
-        select(buckets.c.tracker_id, func.sum(buckets.c.runs).label("runs"))
+        select(buckets.c.tracker_id, *halves([buckets.c.runs]))
         .where(buckets.c.account_id == account_id)
         .group_by(buckets.c.tracker_id)
     )
     if tracker_id is not None:
         asked = asked.where(buckets.c.tracker_id == tracker_id)
-    return {row.tracker_id: int(row.runs) for row in connection.execute(asked)}
+    return {row.tracker_id: joined(row[1:])[0] for row in connection.execute(asked)}
 
 
 def _table(question: UsageQuestion) -> Table:
@@ -145,8 +146,7 @@ def _offset(table: Table, spans: Sequence[OffsetSpan]) -> ColumnElement[int]:
 
 
 def _sums(group_by: tuple[str, ...], values: Sequence[Any]) -> Sums:
-    figures = values[-len(AMOUNT_FIELDS) :]
+    figures = joined(values[-2 * len(AMOUNT_FIELDS) :])
     parts = iter(values)
     keys = [(next(parts), next(parts)) if group == "hour" else next(parts) for group in group_by]
-    # PostgreSQL adds integers up to a decimal, and nothing at all adds up to NULL.
-    return Sums(tuple(keys), Amounts(*(int(figure or 0) for figure in figures)))
+    return Sums(tuple(keys), Amounts(*figures))

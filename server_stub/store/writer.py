@@ -22,8 +22,9 @@ from sqlalchemy.exc import DBAPIError
 
 from server_stub.domain.problem import ProblemError
 from server_stub.domain.run import Arrival
-from server_stub.store.dialect import is_unavailable
+from server_stub.store.dialect import is_locked, is_of_database, is_overflow, is_unavailable, told
 from server_stub.store.ingest import Outcome, book
+from telemhq_agents.clock import monotonic_ns
 from telemhq_agents.contract.problem import Problem
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ UNSTORABLE = Problem(
     detail="nothing of this ping was stored",
     next="send it without its unusual fields, and tell the people who run this server",
 )
+TOO_LARGE = Problem(
+    type="sum-too-large",
+    title="A sum of this tracker would outgrow 64 bits",
+    status=422,
+    detail="nothing of this ping was stored",
+    next="send figures as they are; what was sent too large before can be corrected",
+)
+LATELY_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,16 @@ def _tell_futures(pairs: list[tuple[Any, Answer]]) -> None:
             future.set_result(answer)
 
 
+def _refusal(error: Exception) -> ProblemError:
+    """Return what a ping is answered that fails alone; the log gets no values of it."""
+    if is_overflow(error):
+        return ProblemError(TOO_LARGE)
+    # A database's traceback ends in the rows it complains of; one of ours tells where we failed.
+    trace = None if is_of_database(error) else error
+    LOG.error("a ping could not be stored: %s", told(error), exc_info=trace)
+    return ProblemError(UNSTORABLE)
+
+
 class Writer:
     """Writes what is handed in, from one thread, in the order it came."""
 
@@ -90,6 +109,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="telemhq-writer", daemon=True)
         self._connection: Connection | None = None
         self._stopping = False
+        self._trouble = ""
+        self._wrote_ns: int | None = None
 
     def start(self) -> None:
         """Start the thread."""
@@ -107,6 +128,11 @@ class Writer:
     def is_alive(self) -> bool:
         """Tell whether somebody takes from the queue."""
         return self._thread.is_alive() and not self._stopping
+
+    def wrote_lately(self) -> bool:
+        """Tell whether the last second saw a commit and no trouble since."""
+        wrote_ns = self._wrote_ns
+        return wrote_ns is not None and monotonic_ns() - wrote_ns < LATELY_NS
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
         """Run `work` in a transaction; the future holds its value once that is committed.
@@ -201,11 +227,10 @@ class Writer:
             return list(self._transact(lambda connection: book(connection, arrivals)))
         except ProblemError as error:
             return [error] * len(arrivals)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the writer survives; the caller gets it
             if len(arrivals) == 1:
-                LOG.exception("a ping could not be stored")
-                return [ProblemError(UNSTORABLE)]
-            LOG.warning("a batch of %d is booked one by one: %r", len(arrivals), error)
+                return [_refusal(error)]
+            LOG.warning("a batch of %d is booked one by one: %s", len(arrivals), told(error))
             return [self._book([arrival])[0] for arrival in arrivals]
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
@@ -227,23 +252,37 @@ class Writer:
             self._disconnect()
             if not is_unavailable(error):
                 raise
-            LOG.warning("the database failed: %s", error)
-            raise (_StaleError if may_repeat else ProblemError(UNAVAILABLE)) from error
+            if may_repeat and not is_locked(error):
+                raise _StaleError from error
+            raise self._unavailable(error) from error
         try:
             transaction.commit()
         except DBAPIError as error:
             self._disconnect()
-            LOG.exception("a commit failed")
-            raise ProblemError(UNAVAILABLE) from error
+            raise self._unavailable(error) from error
+        self._note_commit()
         return value
+
+    def _unavailable(self, error: Exception) -> ProblemError:
+        """Return the problem to answer with; the log is told once, not for every batch."""
+        if not self._trouble:
+            LOG.error("nothing can be recorded: %s", told(error))
+        self._trouble = told(error)
+        self._wrote_ns = None
+        return ProblemError(UNAVAILABLE)
+
+    def _note_commit(self) -> None:
+        if self._trouble:
+            LOG.warning("runs are recorded again, after: %s", self._trouble)
+            self._trouble = ""
+        self._wrote_ns = monotonic_ns()
 
     def _connected(self) -> Connection:
         if self._connection is None:
             try:
                 self._connection = self._engine.connect()
             except DBAPIError as error:
-                LOG.warning("the database cannot be opened: %s", error)
-                raise ProblemError(UNAVAILABLE) from error
+                raise self._unavailable(error) from error
         return self._connection
 
     def _disconnect(self) -> None:

@@ -6,7 +6,11 @@ import time
 from datetime import UTC, datetime
 
 QUARTER_MS = 15 * 60 * 1000
-"""Length of a bucket. Every IANA offset is a multiple of a quarter-hour."""
+"""Length of a bucket. Every IANA offset is a multiple of a quarter-hour, since 2012 at least."""
+
+EARLIEST_MS = 946_684_800_000
+LATEST_MS = 7_258_118_400_000
+"""From 2000-01-01 to before 2200-01-01: no log that we read tells a true time outside of that."""
 
 
 def now_ms() -> int:
@@ -40,3 +44,17 @@ def from_iso(text: str) -> int:
         moment = moment.replace(tzinfo=UTC)
     whole = moment.replace(microsecond=0)
     return int(whole.timestamp()) * 1000 + moment.microsecond // 1000
+
+
+def is_plausible(ms: int) -> bool:
+    """Tell whether a log may have been written at `ms`."""
+    return EARLIEST_MS <= ms < LATEST_MS
+
+
+def told_ms(text: str) -> int:
+    """Return the time that a log tells in milliseconds, 0 where it tells none that is plausible."""
+    try:
+        ms = from_iso(text)
+    except ValueError:
+        return 0
+    return ms if is_plausible(ms) else 0

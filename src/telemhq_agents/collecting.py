@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from telemhq_agents.ledger.records import Batch, Booked, Cursor
+from telemhq_agents.usage import Turn, UsageFact
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from telemhq_agents.ledger.records import Batch, Booked, Cursor
     from telemhq_agents.usage import Place, Source
+
+SILENCE_MS = 60 * 60 * 1000
+"""After this long the last turn of a log counts as ended, though nothing says so."""
 
 
 class LedgerPort(Protocol):
@@ -25,8 +30,8 @@ class LedgerPort(Protocol):
 class Namer(Protocol):
     """Names the project that a working directory belongs to."""
 
-    def place(self, cwd: str, repository_url: str = "") -> Place:
-        """Return the place of `cwd`; `repository_url` is the remote that the log names, if any."""
+    def place(self, cwd: str, repository: str = "") -> Place:
+        """Return the place of `cwd`; `repository` is what the log calls its remote, if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,33 @@ class ScanReport:
     new_facts: int = 0
     changed_facts: int = 0
     problems: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Booking:
+    """Gathers what was read of a few files, so that they are booked in one transaction."""
+
+    ledger: LedgerPort
+    most_facts: int
+    most_files: int
+    new_facts: int = 0
+    changed_facts: int = 0
+    facts: list[UsageFact] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+
+    def add(self, found: tuple[list[UsageFact], list[Turn]], cursor: Cursor) -> None:
+        """Take over what was found up to `cursor`."""
+        self.facts += found[0]
+        self.turns += found[1]
+        self.cursors[cursor.file_key] = cursor
+        if len(self.facts) >= self.most_facts or len(self.cursors) >= self.most_files:
+            self.flush()
+
+    def flush(self) -> None:
+        """Book what was gathered."""
+        if self.cursors:
+            booked = self.ledger.book(Batch(self.facts, self.turns, [*self.cursors.values()]))
+            self.new_facts += booked.new_facts
+            self.changed_facts += booked.changed_facts
+        self.facts, self.turns, self.cursors = [], [], {}

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from telemhq_agents.destined import Destined, History, backfilled, pointed
 from telemhq_agents.errors import NotLoggedInError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from telemhq_agents.settings import Settings
@@ -73,13 +74,18 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Everything in the file: `trackers` are ping URLs by the name `telemhq ping` knows them by."""
+    """Everything in the file.
+
+    `trackers` are ping URLs by the name `telemhq ping` knows them by; `sends_to` is by source where
+    what it adds was and is sent (`destinations`, by id).
+    """
 
     device: Device | None = None
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     trackers: Mapping[str, str] = field(default_factory=dict)
     coalescing: Mapping[str, Coalescing] = field(default_factory=dict)
+    sends_to: Mapping[str, History] = field(default_factory=dict)
 
     def ping_url(self, destination: str) -> str:
         """Return where an outbox row goes: a ping URL is itself; "" for what is not known."""
@@ -107,6 +113,30 @@ class Credentials:
     def without_destination(self, name: str) -> Self:
         """Return these credentials without a destination."""
         return replace(self, destinations=_without(self.destinations, name))
+
+    def destination_of(self, source: str) -> str:
+        """Return the id of where a source is sent now, "" for nowhere."""
+        history = self.sends_to.get(source, ())
+        return history[-1].destination if history else ""
+
+    def with_source_sent(self, source: str, destination: str, since_ms: int) -> Self:
+        """Return these credentials with a source sent to `destination` from `since_ms` on."""
+        history = self.sends_to.get(source, ())
+        return self.with_history(source, pointed(history, destination, since_ms))
+
+    def with_history(self, source: str, history: History) -> Self:
+        """Return these credentials with all that is known of where a source was sent."""
+        return replace(self, sends_to={**self.sends_to, source: history})
+
+    def with_backfill(self, source: str, since_ms: int) -> Self:
+        """Return these credentials with what nobody was told sent where the source is sent now."""
+        history = self.sends_to.get(source, ())
+        return self.with_history(source, backfilled(history, self.destination_of(source), since_ms))
+
+    def with_turns_told(self, sources: Iterable[str]) -> Self:
+        """Return these credentials with sources that had no window noted as told turn by turn."""
+        noted = {source: ((0, 0),) for source in sources if source not in self.coalescing}
+        return replace(self, coalescing={**self.coalescing, **noted})
 
     def with_tracker(self, name: str, ping_url: str) -> Self:
         """Return these credentials with the ping URL of a tracker by name."""
@@ -156,6 +186,10 @@ def _decoded(path: Path, written: dict[str, Any]) -> Credentials:
         destinations=destinations,
         trackers=dict(written.get("trackers", {})),
         coalescing=coalescing,
+        sends_to={
+            source: tuple(Destined(**step) for step in steps)
+            for source, steps in written.get("sends_to", {}).items()
+        },
     )
 
 
@@ -228,22 +262,34 @@ def _new_device() -> Device:
     return Device(str(uuid.uuid4()), os.urandom(16).hex())
 
 
-def coalescing(path: Path, source: str, minutes: int, now_ms: int) -> Coalescing:
+def coalescing(
+    path: Path, source: str, minutes: int, now_ms: int, told_ms: int | None
+) -> Coalescing:
     """Return the windows that a source is gathered in, with `minutes` from now on.
 
-    A change of `minutes` holds from the next quarter-hour on, and what was before it stays
-    written down: a ledger that is deleted and read again makes the same keys.
+    `told_ms` is a moment in the last quarter-hour that a destination was told of; None where none
+    was ever told anything: then the first choice holds for all there is. Any other change holds
+    from the next quarter-hour on, and what was before it stays written down: a ledger that is
+    deleted and read again makes the same keys.
     """
     history = load(path).coalescing.get(source, ())
     if (history[-1][1] if history else 0) == minutes * MINUTE_MS:
         return history
-    step = (now_ms - now_ms % QUARTER_MS + QUARTER_MS if history else 0, minutes * MINUTE_MS)
+    step = (_begin(history, now_ms, told_ms), minutes * MINUTE_MS)
 
     def added(held: Credentials) -> Credentials:
         kept = tuple(one for one in held.coalescing.get(source, ()) if one[0] < step[0])
         return replace(held, coalescing={**held.coalescing, source: (*kept, step)})
 
     return change(path, added).coalescing[source]
+
+
+def _begin(history: Coalescing, now_ms: int, told_ms: int | None) -> int:
+    """Return when a new window begins: after whatever was told, even by a clock that was ahead."""
+    if not history and told_ms is None:
+        return 0
+    latest = max(now_ms, told_ms or 0)
+    return max(latest - latest % QUARTER_MS + QUARTER_MS, history[-1][0] if history else 0)
 
 
 def login(

@@ -26,6 +26,12 @@ LARGEST_FILE = 1 << 20
 _SECTION = re.compile(r'^\[\s*remote\s+"(?P<name>(?:[^"\\]|\\.)*)"\s*\]')
 _URL = re.compile(r"^url\s*=\s*(?P<url>.+)$", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[/\\]+")
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+_SCHEME = re.compile(r"(?:[a-z]+\+)?(?:https?|ssh|git|ftps?|file|rsync):", re.IGNORECASE)
+_NO_NAME = re.compile(r"[\s@:;&=]|%40|%3a", re.IGNORECASE)
+"""What stands between the parts of a URL, or beside it: a name with it may hold a secret."""
+
+_GIT_VALUE = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"?|\\(?P<escaped>.)|(?P<comment>[;#])')
 
 
 class Checkout(NamedTuple):
@@ -45,20 +51,37 @@ def repository_name(url: str) -> str:
     """Return the name in a remote's URL; credentials, host and owner are left behind.
 
     Understands https, ssh, `git@host:owner/name.git`, `file:` and plain paths; "" when there is
-    no name in it.
+    no name in it, or no telling a name from a secret.
     """
-    path = url.strip().partition("?")[0].partition("#")[0]
-    if "://" in path:
-        path = path.partition("://")[2].partition("/")[2]
-    elif ":" in path and not re.match(r"^[A-Za-z]:[\\/]", path):
-        path = path.rpartition(":")[2]
-    name = _last_part(path)
-    return name.removesuffix(".git")
+    path, mark, rest = _cut(url.strip())
+    # A password may hold such a mark: what looks like a path before it is no path then.
+    if "::" in path or (mark and "@" in rest):
+        return ""
+    name = _last_part(_path_of(path)).removesuffix(".git")
+    is_name = name not in {".", ".."} and name.isprintable() and not _NO_NAME.search(name)
+    return name if is_name else ""
 
 
-def log_project(cwd: str, repository_url: str = "") -> str:
+def _cut(url: str) -> tuple[str, str, str]:
+    """Cut off a query or a fragment."""
+    found = re.search(r"[?#]", url)
+    return (url[: found.start()], found[0], url[found.end() :]) if found else (url, "", "")
+
+
+def _path_of(url: str) -> str:
+    """Return the path in a remote's URL, "" when it has none."""
+    if "://" in url:
+        return url.partition("://")[2].partition("/")[2]
+    if _SCHEME.match(url):
+        return ""
+    before, colon, after = url.partition(":")
+    is_host = bool(colon) and "/" not in before and not _DRIVE.match(url)
+    return after if is_host else url
+
+
+def log_project(cwd: str, repository: str = "") -> str:
     """Return a project's name as the log alone tells it, the same on every machine."""
-    return repository_name(repository_url) or _last_part(cwd)
+    return repository or _last_part(cwd)
 
 
 def _last_part(path: str) -> str:
@@ -71,26 +94,26 @@ class ProjectNamer:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Place] = {}
 
-    def place(self, cwd: str, repository_url: str = "") -> Place:
-        """Return the place of `cwd`; `repository_url` is the remote that the log names, if any.
+    def place(self, cwd: str, repository: str = "") -> Place:
+        """Return the place of `cwd`; `repository` is what the log calls its remote, if anything.
 
         The name is that of `.telemhq.toml`, else of the remote that the log names, else of the
         checkout's remote, else of the directory. A directory that is gone has its own name.
         """
-        known = self._known.get((cwd, repository_url))
+        known = self._known.get((cwd, repository))
         if known is None:
-            known = Place(cwd, project(cwd, repository_url), log_project(cwd, repository_url))
-            self._known[cwd, repository_url] = known
+            known = Place(cwd, project(cwd, repository), log_project(cwd, repository))
+            self._known[cwd, repository] = known
         return known
 
 
-def project(cwd: str, repository_url: str = "") -> str:
-    """Return the name that reports show for a directory."""
+def project(cwd: str, repository: str = "") -> str:
+    """Return the name that reports show for a directory; `repository` is a `repository_name`."""
     checkout = _checkout(cwd)
     told = _told_by_project(cwd, checkout.top if checkout else None)
     if told:
         return told
-    named = repository_name(repository_url)
+    named = repository
     if not named and checkout is not None:
         named = repository_name(_remote(checkout.git)) or checkout.top.name
     return named or _last_part(cwd)
@@ -129,14 +152,26 @@ def _remote(git: Path) -> str:
     """Return the URL of `origin`, else of the first remote, out of `config`."""
     remotes: dict[str, str] = {}
     current = None
-    for line in _read(git / "config").splitlines():
+    for line in _read(git / "config").replace("\\\n", "").splitlines():
         stripped = line.strip()
         if stripped.startswith("["):
             section = _SECTION.match(stripped)
             current = section["name"] if section else None
         elif current is not None and (found := _URL.match(stripped)):
-            remotes.setdefault(current, found["url"].strip().strip('"'))
+            remotes.setdefault(current, _git_value(found["url"]))
     return remotes.get("origin") or next(iter(remotes.values()), "")
+
+
+def _git_value(text: str) -> str:
+    """Return the value that git reads in `text`: quotes taken off, comments left out."""
+    kept, end = [], 0
+    for found in _GIT_VALUE.finditer(text):
+        kept.append(text[end : found.start()])
+        if found["comment"]:
+            return "".join(kept).strip()
+        kept.append(re.sub(r"\\(.)", r"\1", found["quoted"] or "") or found["escaped"] or "")
+        end = found.end()
+    return "".join([*kept, text[end:]]).strip()
 
 
 def _told_by_project(cwd: str, top: Path | None) -> str:

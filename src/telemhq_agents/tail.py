@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import io
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -61,6 +62,19 @@ def identify(path: Path, known: Cursor | None = None) -> Identity:
     seen = Identity(status.st_ino, status.st_size, status.st_mtime_ns, "", compressed)
     fingerprint = known.fingerprint if known and unchanged(known, seen) else _fingerprint(path)
     return Identity(seen.inode, seen.size, seen.mtime_ns, fingerprint, compressed)
+
+
+def is_regular(path: Path) -> bool:
+    """Tell whether a path leads to a regular file: a pipe would keep its reader waiting forever.
+
+    What we may not ask about is left to its reader, who will say so.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def unchanged(cursor: Cursor, identity: Identity) -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 """Version of the counting rules that booked a fact (docs/explanation/counting.md)."""
+
+MOST_TOKENS = 2**40
+"""No log of ours tells of so many; a larger figure is damage, and its cost would fit nowhere."""
 
 
 class Source(StrEnum):

@@ -18,6 +18,7 @@ from telemhq_agents import clock, credentials, locations, settings
 from telemhq_agents.collecting import ScanReport
 from telemhq_agents.delivery.outbox import DeliveryReport, deliver
 from telemhq_agents.errors import NotLoggedInError
+from telemhq_agents.ledger import steering
 from telemhq_agents.ledger.records import DeviceFacts
 from telemhq_agents.ledger.store import Ledger
 from telemhq_agents.pricing import OVERRIDE_FILE, Prices
@@ -87,28 +88,22 @@ def _scan(ledger: Ledger, source: Source, namer: Namer, now_ms: int) -> ScanRepo
 
 
 def prepare(ledger: Ledger, ours: Locations, plan: Plan) -> None:
-    """Put the plan's windows and its backfill into force.
+    """Put the destinations, the plan's windows and its backfill into force.
 
     Raises NotLoggedInError when there is nowhere to send old usage to.
     """
     minutes = plan.coalesce
     if minutes is None:
         minutes = settings.load(ours.settings).coalesce.value
+    held = steering.restore(ledger, ours.credentials)
     for source in plan.sources:
-        history = credentials.coalescing(ours.credentials, source.value, minutes, clock.now_ms())
-        ledger.set_coalescing(source, history)
+        steering.coalesce(ledger, ours.credentials, source, minutes, clock.now_ms())
     if plan.backfill_since_ms is not None:
-        _backfill(ledger, plan.sources, plan.backfill_since_ms)
-
-
-def _backfill(ledger: Ledger, sources: Sequence[Source], since_ms: int) -> None:
-    destinations = {ledger.destination(source) for source in sources} - {""}
-    if not destinations:
-        raise NotLoggedInError(
-            "There is no server to send earlier usage to.", "telemhq login --url URL"
-        )
-    for destination in destinations:
-        ledger.backfill(destination, since_ms)
+        if not any(held.destination_of(source.value) for source in plan.sources):
+            raise NotLoggedInError(
+                "There is no server to send earlier usage to.", "telemhq login --url URL"
+            )
+        steering.backfill(ledger, ours.credentials, plan.sources, plan.backfill_since_ms)
 
 
 class Agent:
@@ -186,13 +181,3 @@ def at_work(plan: Plan, stop: Event | None = None) -> Iterator[Agent]:
             yield agent
         finally:
             agent.close()
-
-
-def send_pings(*, budget_s: float) -> None:
-    """Deliver what earlier pings left behind, for at most `budget_s` seconds."""
-    from telemhq_agents.delivery.client import PingSender  # noqa: PLC0415 - httpx: 90 ms
-
-    ours = locations.ours()
-    with open_ledger(ours) as ledger, PingSender(timeout_s=budget_s) as sender:
-        intake.take_pings(ledger, ours.spool)
-        deliver(ledger, sender, credentials.load(ours.credentials), budget_s=budget_s)

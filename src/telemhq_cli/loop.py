@@ -12,6 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from telemhq_agents import clock, locations, spool
+from telemhq_agents.errors import TelemhqError
 from telemhq_agents.ledger import locks
 from telemhq_agents.usage import Source
 from telemhq_cli.agent import Pass, Plan, at_work
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 FULL_PASS_S = 60.0
 DEBOUNCE_S = 1.0
+FIRST_PAUSE_S = 1.0
+"""After a pass that failed; doubled with each further one, up to `FULL_PASS_S`."""
 LOCK_WAIT_S = 1.0
 """A hook that looks whether an agent runs holds the lock for a moment."""
 
@@ -66,8 +69,11 @@ def _is_held(path: Path) -> bool:
         return not got
 
 
-def run(plan: Plan, said: Callable[[Pass], None]) -> bool:
-    """Make passes until SIGTERM or SIGINT; False when another agent runs already."""
+def run(plan: Plan, begun: Callable[[], None], said: Callable[[Pass], None]) -> bool:
+    """Make passes until SIGTERM or SIGINT; False when another agent runs already.
+
+    Raises what keeps the first pass from beginning. Later trouble is said, and tried again.
+    """
     ours = locations.ours()
     own, other = lock_path(ours), _lock_of_part(ours)
     if Source.CLAUDE not in plan.sources:
@@ -75,12 +81,13 @@ def run(plan: Plan, said: Callable[[Pass], None]) -> bool:
     with locks.held(own, LOCK_WAIT_S) as got:
         if not got or _is_held(other):
             return False
+        begun()
         stop, changed = Event(), Event()
         ours.spool.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is there can be watched
         # watchdog warns of a race of its own, whose end is right; nobody could act on it.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
-        with _stopped_by_signals(stop, changed), at_work(plan, stop) as agent:
-            _Loop(ours, plan, agent, stop=stop, changed=changed, said=said).go_on()
+        with _stopped_by_signals(stop, changed):
+            _Loop(ours, plan, stop=stop, changed=changed, said=said).go_on()
         _write_status(ours, {"pid": os.getpid(), "stopped_ms": clock.now_ms()})
     return True
 
@@ -107,7 +114,6 @@ class _Loop:
         self,
         ours: Locations,
         plan: Plan,
-        agent: Agent,
         *,
         stop: Event,
         changed: Event,
@@ -115,43 +121,84 @@ class _Loop:
     ) -> None:
         self._ours = ours
         self._plan = plan
-        self._agent = agent
         self._stop = stop
         self._changed = changed
         self._said = said
         self._started_ms = clock.now_ms()
+        self._last_pass_ms: int | None = None
+        self._failures = 0
 
     def go_on(self) -> None:
         watch = Watch(self._changed)
         try:
             while not self._stop.is_set():
-                watch.follow(folders(self._ours, self._plan.sources))
-                self._changed.clear()
-                done = self._agent.whole_pass()
-                self._said(done)
-                self._tell(done, is_polling=watch.is_polling)
-                self._wait()
+                try:
+                    self._work(watch)
+                except (TelemhqError, OSError) as error:
+                    if self._last_pass_ms is None and not self._failures:
+                        raise
+                    self._bear(error, watch)
         finally:
             watch.stop()
 
-    def _wait(self) -> None:
-        due_ms = self._agent.next_due_ms()
-        seconds = FULL_PASS_S
-        if due_ms is not None:
-            seconds = min(max((due_ms - clock.now_ms()) / 1000, DEBOUNCE_S), FULL_PASS_S)
+    def _work(self, watch: Watch) -> None:
+        """Make passes on the ledger that lies in its place, until another one does, or none."""
+        with at_work(self._plan, self._stop) as agent:
+            opened = _identity(self._ours.ledger)
+            while not self._stop.is_set() and opened == _identity(self._ours.ledger) is not None:
+                try:
+                    self._wait(self._pass(agent, watch))
+                except (TelemhqError, OSError) as error:
+                    self._bear(error, watch)
+
+    def _pass(self, agent: Agent, watch: Watch) -> float:
+        """Make one pass; return for how many seconds nothing is due."""
+        watch.follow(folders(self._ours, self._plan.sources))
+        self._changed.clear()
+        done = agent.whole_pass()
+        due_ms = agent.next_due_ms()
+        self._failures, self._last_pass_ms = 0, clock.now_ms()
+        self._tell(done, watch)
+        if due_ms is None:
+            return FULL_PASS_S
+        return min(max((due_ms - clock.now_ms()) / 1000, DEBOUNCE_S), FULL_PASS_S)
+
+    def _wait(self, seconds: float) -> None:
         if self._changed.wait(seconds):
             self._stop.wait(DEBOUNCE_S)  # more of the same usually follows at once
 
-    def _tell(self, done: Pass, *, is_polling: bool) -> None:
+    def _bear(self, error: TelemhqError | OSError, watch: Watch) -> None:
+        """Say what went wrong, and leave it in peace for a while: a lock, a full disk passes."""
+        self._tell(Pass(problems=[_in_words(error)]), watch)
+        self._stop.wait(min(FIRST_PAUSE_S * 2 ** min(self._failures, 10), FULL_PASS_S))
+        self._failures += 1
+
+    def _tell(self, done: Pass, watch: Watch) -> None:
+        self._said(done)
         status = {
             "pid": os.getpid(),
             "sources": [source.value for source in self._plan.sources],
             "started_ms": self._started_ms,
-            "last_pass_ms": clock.now_ms(),
-            "watching_by": "polling" if is_polling else "notifications",
+            "last_pass_ms": self._last_pass_ms,
+            "watching_by": "polling" if watch.is_polling else "notifications",
             "last_pass": as_json(done),
         }
         _write_status(self._ours, status)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _in_words(error: TelemhqError | OSError) -> str:
+    if isinstance(error, TelemhqError):
+        return f"{error.message} {error.next_step}".strip()
+    return f"{error.strerror or error}: {error.filename or 'this machine'}"
 
 
 def folders(ours: Locations, sources: Sequence[Source]) -> list[Folder]:
@@ -181,7 +228,9 @@ def _write_status(ours: Locations, status: dict[str, Any]) -> None:
     path = status_path(ours)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        unfinished.write_text(json.dumps(status), encoding="utf-8")
+        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(file, "w", encoding="utf-8") as stream:
+            json.dump(status, stream)
         unfinished.replace(path)
     except OSError:
         return  # a full disk must not end the loop; the ledger tells the same

@@ -103,8 +103,8 @@ class PlainNamer:
 
     asked: list[str] = field(default_factory=list)
 
-    def place(self, cwd: str, repository_url: str = "") -> Place:
-        self.asked.append(cwd + repository_url)
+    def place(self, cwd: str, repository: str = "") -> Place:
+        self.asked.append(cwd + repository)
         name = cwd.rpartition("/")[2]
         return Place(cwd, name, name)
 
@@ -165,6 +165,10 @@ class Lines:
     def prompt(self, seconds: float, text: Any = "please", **changes: Any) -> dict[str, Any]:
         changes = {"promptId": f"p{seconds}", "promptSource": "typed", **changes}
         return self.line("user", seconds, message={"role": "user", "content": text}, **changes)
+
+    def queued(self, seconds: float, text: Any = "please") -> dict[str, Any]:
+        plain = {"type": "queue-operation", "operation": "enqueue", "timestamp": at(seconds)}
+        return {**plain, "sessionId": self.session, "content": text}
 
     def reply(
         self,

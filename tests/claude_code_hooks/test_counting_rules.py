@@ -148,12 +148,11 @@ def test_a_copy_without_a_mark_yields_to_the_original_at_the_same_moment(
 ) -> None:
     """A fork queues its first prompt before it writes the copied lines, which are older."""
     original = [lines.prompt(1), lines.reply(2)]
-    opened = {"type": "queue-operation", "operation": "enqueue", "timestamp": lines.at(8)}
     fork = [
-        opened,
+        lines.queued(8, "go on"),
         lines.prompt(1, sessionId="s2", promptId="p9"),
         lines.reply(2, sessionId="s2"),
-        lines.prompt(9, sessionId="s2", promptId="p9"),
+        lines.prompt(9, "go on", sessionId="s2", promptId="p9"),
         lines.reply(10, "msg_2", sessionId="s2"),
     ]
     names = ["s2", "s1"] if fork_is_read_first else ["s1", "s2"]
@@ -328,3 +327,16 @@ def test_of_two_files_that_nothing_tells_apart_the_longest_untouched_is_the_orig
 
     assert home.ledger.only_fact().session_id == original
     assert home.ledger.only_turn().session_id == original
+
+
+@pytest.mark.parametrize("count", [2**40 + 1, 2**63 - 1, 2**80, 1e300])
+def test_a_reply_of_more_tokens_than_there_can_be_is_a_bad_line(
+    count: float, home: Home, lines: Lines
+) -> None:
+    absurd = lines.reply(3, "msg_2", usage=usage(output_tokens=count))
+    home.write("s1", [lines.prompt(1), lines.reply(2), absurd, lines.reply(4, "msg_3")])
+
+    report = home.scan()
+
+    assert home.ledger.facts.keys() == {"claude:msg_1", "claude:msg_3"}
+    assert report.bad_lines == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.claude_code_hooks.conftest import Home, Lines, MemoryLedger, PlainNamer
 
-KINDS = "prompt machine working partial final error stop duration interrupt side copy result queue again"
+KINDS = "prompt machine working partial final error stop duration interrupt side copy result queue other again"
 STEPS = st.sampled_from(KINDS.split())
 
 
@@ -38,7 +39,8 @@ def step(lines: Lines, name: str, second: int) -> dict[str, Any]:
         "side": lines.reply(second, f"m{second // 3}", isSidechain=True),
         "copy": lines.reply(second, f"m{second // 5}", requestSessionId="s0"),
         "result": lines.tool_result(second),
-        "queue": {"type": "queue-operation", "timestamp": lines.at(second + 3)},
+        "queue": lines.queued(second + 3),
+        "other": lines.queued(second + 3, "go on"),
         "again": lines.prompt(second, promptId="p1.0"),
     }
     return made[name]
@@ -247,3 +249,21 @@ def test_a_session_of_a_home_that_nobody_named_is_read_where_it_lies(
     report = scan(home.ledger, [tmp_path / "named"], home.namer, now_ms=0, only=[path])
 
     assert report.new_facts == 1
+
+
+def test_a_pipe_is_no_transcript_and_a_link_to_a_transcript_is(
+    home: Home, lines: Lines, tmp_path: Path
+) -> None:
+    pipe = home.file("s1")
+    os.mkfifo(pipe)
+    home.file("s1/subagents/agent-a").parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(home.file("s1/subagents/agent-a"))
+    home.file("s2").symlink_to(tmp_path / "kept")
+    (tmp_path / "kept").write_bytes(json.dumps(lines.reply(2, sessionId="s2")).encode() + b"\n")
+
+    report = home.scan()
+    named = home.scan(only=[pipe])
+
+    assert (report.files, report.problems) == (1, [])
+    assert (named.files, named.problems) == (0, [])
+    assert home.ledger.only_fact().session_id == "s2"

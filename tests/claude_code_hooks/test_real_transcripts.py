@@ -128,15 +128,46 @@ def test_reading_again_adds_nothing(
     assert (read.facts, read.turns) == (facts, turns)
 
 
-@pytest.mark.parametrize("seed", ["1", "10"])
-def test_a_made_up_corpus_with_every_trick_gives_its_truth(
-    seed: str, tmp_path: Path, new_ledger: type[MemoryLedger], new_namer: type[PlainNamer]
+ONE_BY_ONE = [
+    *[("none", 1), ("partial", 1), ("no-request-id", 4), ("resume", 4), ("side-question", 4)],
+    *[("progress-echo", 2), ("task-usage", 1), ("workflows", 1), ("synthetic", 1)],
+    *[("unknown-model", 1), ("one-hour", 1), ("iterations", 4), ("cut-line", 4), ("quoted", 4)],
+    ("modern", 1),
+]
+"""Tricks, and the seed of a small corpus that has them where its maker counts them."""
+COUNTED = {
+    "partial": "claude_partial_then_final",
+    "no-request-id": "claude_no_request_id",
+    "resume": "claude_resumed_copies",
+    "side-question": "claude_side_questions",
+    "synthetic": "claude_synthetic_errors",
+}
+EVERY_TRICK = "14"
+ONE_TRICK = "3"
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "seed", "only"),
+    [
+        pytest.param(EVERY_TRICK, 1, "", id="every trick 1"),
+        pytest.param(EVERY_TRICK, 10, "", id="every trick 10"),
+        *[pytest.param(ONE_TRICK, seed, name, id=name) for name, seed in ONE_BY_ONE],
+    ],
+)
+def test_a_made_up_corpus_gives_its_truth_with_every_trick_and_with_each_alone(
+    megabytes: str,
+    seed: int,
+    only: str,
+    *,
+    tmp_path: Path,
+    new_ledger: type[MemoryLedger],
+    new_namer: type[PlainNamer],
 ) -> None:
-    making = [sys.executable, str(ROOT / "bench" / "make_corpus.py"), str(tmp_path), "--seed", seed]
-    subprocess.run(
-        [*making, "--mb", "14", "--claude-share", "0.95"], check=True, capture_output=True
-    )
-    truth = json.loads((tmp_path / "truth.json").read_text())["claude"]
+    size = ["--seed", str(seed), "--mb", megabytes, "--claude-share", "0.95", "--only", only]
+    making = [sys.executable, str(ROOT / "bench" / "make_corpus.py"), str(tmp_path), *size]
+    subprocess.run(making, check=True, capture_output=True)
+    everything = json.loads((tmp_path / "truth.json").read_text())
+    truth = everything["claude"]
     ledger = new_ledger()
 
     report = scan(ledger, [tmp_path / "claude"], new_namer(), now_ms=NOW_MS)
@@ -156,3 +187,4 @@ def test_a_made_up_corpus_with_every_trick_gives_its_truth(
     assert len(ledger.facts) == truth["responses"]
     assert report.problems == []
     assert truth["totals"] != truth["wrong_rules"]["no dedupe at all"]
+    assert only not in COUNTED or everything["tricks"][COUNTED[only]] > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from claude_code_hooks import translate
 from claude_code_hooks.drain import drain, settle
@@ -119,6 +120,14 @@ def test_where_there_is_a_transcript_it_alone_tells_the_runs(home: Home, lines: 
     drain(home.ledger, [stop], [home.path], home.namer, now_ms=MS + 60_000, sleep=never)
 
     assert home.ledger.turns.keys() == {"claude:p1.0"}
+
+
+def test_an_event_of_an_absurd_time_ended_its_run_when_it_was_found(home: Home) -> None:
+    stop = replace(hook("Stop", 0), at_ms=1_000)
+
+    drain(home.ledger, [stop], [home.path], home.namer, now_ms=MS, sleep=never)
+
+    assert (home.ledger.only_turn().started_ms, home.ledger.only_turn().ended_ms) == (MS, MS)
 
 
 def test_an_event_that_nobody_could_read_has_every_transcript_read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -291,9 +292,115 @@ def test_a_sub_agent_that_is_sent_again_works_for_the_turn_that_sent_it(
 def test_a_copied_run_of_a_fork_that_asked_nothing_is_no_run(home: Home, lines: Lines) -> None:
     copied = lines.prompt(1, sessionId="s2", promptId="p9")
     reply = lines.reply(2, sessionId="s2", requestSessionId="s1")
-    home.write("s2", [{"type": "queue-operation", "timestamp": lines.at(8)}, copied, reply])
+    home.write("s2", [lines.queued(8), copied, reply])
 
     home.scan()
 
     assert home.ledger.turns == {}
     assert home.ledger.only_fact().session_id == "s1"
+
+
+INSTANT = "2026-11-20T12:00:00.000Z"
+
+
+@pytest.mark.parametrize("back_s", [1, 5, 7])
+@pytest.mark.parametrize("queued", ["please", [{"type": "text", "text": "please"}], "/model", ...])
+def test_a_clock_that_was_set_back_after_the_first_prompt_was_queued_takes_no_run(
+    back_s: int, queued: Any, home: Home, lines: Lines
+) -> None:
+    """Prompts at 1, 3 and 5 s, the first of them queued by a clock that was ahead."""
+    first = {key: value for key, value in lines.queued(back_s, queued).items() if value is not ...}
+    prompts = [
+        line
+        for second in (1, 3, 5)
+        for line in (lines.prompt(second), lines.reply(second + 1, f"msg_{second}"))
+    ]
+    home.write("s1", [first, *prompts])
+
+    home.scan()
+
+    assert {key: turn.started_ms for key, turn in home.ledger.turns.items()} == {
+        f"claude:p{second}": from_iso(lines.at(second)) for second in (1, 3, 5)
+    }
+    assert set(home.ledger.statuses().values()) == {TurnStatus.SUCCESS}
+    facts = home.ledger.facts.values()
+    assert sorted(fact.turn_key for fact in facts) == sorted(home.ledger.turns)
+
+
+def test_a_queued_prompt_that_came_at_once_is_a_run_though_the_clock_was_set_back(
+    home: Home, lines: Lines
+) -> None:
+    home.write("s1", [lines.queued(5), lines.prompt(1), lines.reply(2)])
+
+    home.scan(**SOON)
+
+    assert home.ledger.only_turn().ended_ms == from_iso(lines.at(2))
+    assert home.ledger.only_fact().precedence == 0
+
+
+def test_a_forks_own_prompt_is_a_run_though_the_clock_was_set_back(
+    home: Home, lines: Lines
+) -> None:
+    copied = [
+        lines.prompt(1, sessionId="s2", promptId="p9"),
+        lines.reply(2, sessionId="s2", requestSessionId="s1"),
+    ]
+    own = [
+        lines.prompt(9, "go on", sessionId="s2", promptId="p9"),
+        lines.reply(10, "msg_2", sessionId="s2"),
+    ]
+    home.write("s2", [lines.queued(20, "go on"), *copied, *own])
+
+    home.scan()
+
+    assert home.ledger.only_turn().key == "claude:p9"
+    assert home.ledger.only_turn().started_ms == from_iso(lines.at(9))
+    assert home.ledger.facts["claude:msg_2"].session_id == "s2"
+
+
+def test_what_is_kept_between_readings_holds_no_prompt(home: Home, lines: Lines) -> None:
+    home.write("s1", [lines.queued(5, "a secret plan"), lines.prompt(1, "/model"), lines.reply(2)])
+
+    home.scan()
+
+    assert "secret" not in repr(home.ledger)
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59Z", "soon", ...])
+def test_a_line_without_a_plausible_time_was_at_the_time_told_before_it(
+    when: Any, home: Home, lines: Lines
+) -> None:
+    home.write("s1", [lines.queued(1), lines.prompt(2), lines.reply(3, timestamp=when)])
+
+    home.scan()
+
+    assert home.ledger.only_fact().at_ms == from_iso(lines.at(2))
+    assert home.ledger.only_turn().ended_ms == from_iso(lines.at(2))
+
+
+def test_a_transcript_without_any_plausible_time_is_as_old_as_its_file(
+    home: Home, lines: Lines
+) -> None:
+    absurd: dict[str, Any] = {"timestamp": "9999-12-31T23:59:59Z"}
+    queued = {**lines.queued(1), **absurd}
+    path = home.write("s1", [queued, lines.prompt(2, **absurd), lines.reply(3, **absurd)])
+    written_s = from_iso(INSTANT) // 1000
+    os.utime(path, (written_s, written_s))
+
+    report = home.scan()
+
+    assert report.bad_lines == 0
+    assert home.ledger.only_fact().at_ms == from_iso(INSTANT)
+    assert home.ledger.only_turn().started_ms == from_iso(INSTANT)
+
+
+@pytest.mark.parametrize("duration_ms", [2**53, 2**80, 1e300])
+def test_a_duration_that_reaches_out_of_time_is_not_believed(
+    duration_ms: float, home: Home, lines: Lines
+) -> None:
+    told = lines.system(9, "turn_duration", durationMs=duration_ms)
+    home.write("s1", [lines.prompt(1), lines.reply(2), told])
+
+    home.scan()
+
+    assert home.ledger.only_turn().duration_ms == 8000

@@ -58,10 +58,10 @@ class FolderNamer:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    def place(self, cwd: str, repository_url: str = "") -> Place:
-        self.asked.append((cwd, repository_url))
+    def place(self, cwd: str, repository: str = "") -> Place:
+        self.asked.append((cwd, repository))
         name = PurePath(cwd).name
-        return Place(cwd, repository_url or name, name)
+        return Place(cwd, repository or name, name)
 
 
 def _merged_fact(before: UsageFact, seen: UsageFact) -> UsageFact:

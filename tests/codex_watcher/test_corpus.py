@@ -35,6 +35,22 @@ TRICKS = {
 }
 
 
+ONE_BY_ONE = [
+    ("none", 2, "codex_sessions"),
+    ("repeat", 1, "codex_repeated_token_counts"),
+    ("null-info", 1, "codex_null_info"),
+    ("records", 1, "codex_sessions"),
+    ("compaction", 1, "codex_remote_compactions"),
+    ("fork", 9, "codex_forks"),
+    ("spawn-history", 9, "codex_subagent_threads_with_history"),
+    ("fork,kept-timestamps", 9, "codex_forks"),
+    ("archived", 2, "codex_archived_sessions"),
+    ("reset", 1, "codex_total_resets"),
+    ("modern", 1, "codex_sessions"),
+]
+"""Tricks, the seed of a small corpus that has them, and what its maker counts them as."""
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("corpus")
@@ -71,3 +87,23 @@ def test_a_corpus_with_every_trap_sums_to_its_truth(corpus: Path) -> None:
     assert sums(ledger, lambda fact: clock.to_iso(fact.at_ms)[:10]) == truth["by_day"]
     assert sums(ledger, lambda fact: fact.place.cwd) == truth["by_project"]
     assert (again.files_read, again.new_facts, again.changed_facts) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("tricks", "seed", "counted"), ONE_BY_ONE, ids=[t for t, *_ in ONE_BY_ONE])
+def test_each_trap_alone_sums_to_its_truth(
+    tricks: str, seed: int, counted: str, tmp_path: Path
+) -> None:
+    megabytes = "3" if seed < 9 else "6"
+    size = ["--mb", megabytes, "--claude-share", "0.02", "--seed", str(seed)]
+    making = [sys.executable, str(MAKER), str(tmp_path), *size, "--only", tricks]
+    subprocess.run(making, check=True, capture_output=True)
+    everything = json.loads((tmp_path / "truth.json").read_text())
+    truth, ledger = everything["codex"], InMemoryLedger()
+
+    report = scan(ledger, tmp_path / "codex", FolderNamer(), now_ms=1_900_000_000_000)
+
+    assert everything["tricks"][counted] > 0
+    assert (report.new_facts, report.problems) == (truth["responses"], [])
+    assert sums(ledger, lambda fact: fact.source) == {"codex": truth["totals"]}
+    assert sums(ledger, lambda fact: fact.model) == truth["by_model"]
+    assert sums(ledger, lambda fact: clock.to_iso(fact.at_ms)[:10]) == truth["by_day"]

@@ -35,6 +35,7 @@ USAGE = (
 )
 COUNT = '{"total_token_usage":{"input_tokens":9,"output_tokens":2},"last_token_usage":%s}'
 NEGATIVE, HUGE = '{"input_tokens":-1}', '{"input_tokens":36893488147419103232}'
+TOO_MANY = '{"input_tokens":1099511627777}'
 
 
 def timed(text: str) -> bytes:
@@ -73,7 +74,7 @@ def test_a_usage_record_tells_thread_turn_response_and_tokens() -> None:
         ('{AT,"payload":{"model":"m"},"type":"turn_context"}', TurnContext(None, "m", None)),
         (
             '{AT,"type":"session_meta","payload":{"id":"t","source":{"subagent":"review"}},"x":1}',
-            SessionMeta("t"),
+            SessionMeta("t", source={"subagent": "review"}),
         ),
     ],
 )
@@ -105,16 +106,40 @@ def test_what_does_not_matter_is_passed_over(line: str) -> None:
         b"12",
         b"\x00\x00\x00",
         b'{"timestamp":"2026-11-20T07:35:28.753Z","type":"token_usa',
-        b'{"timestamp":"not a time","type":"turn_context","payload":{}}',
         b'{"timestamp":"2026-11-20T07:35:28Z","type":"turn_context","payload":{"model":7}}',
         record(NEGATIVE),
         record(HUGE),
+        record(TOO_MANY),
         b'{"timestamp":"2026-11-20T07:35:28Z","type":"turn_context","payload":{"model":"\xff"}}',
         b"[" * 100_000,
     ],
 )
 def test_a_line_that_cannot_be_understood_is_called_bad(line: bytes) -> None:
     assert decode(line) is Skipped.BAD
+
+
+@pytest.mark.parametrize(
+    "when",
+    ["not a time", "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59Z", "1999-12-31T23:59:59Z"],
+)
+def test_a_line_with_an_absurd_time_says_what_it_says_at_no_time(when: str) -> None:
+    line = b'{"timestamp":"%s","type":"turn_context","payload":{"model":"m"}}' % when.encode()
+
+    assert decode(line) == Event(0, TurnContext(None, "m"))
+    assert moment(line) is None
+
+
+@pytest.mark.parametrize(
+    ("when", "at_ms"),
+    [
+        ("2000-01-01T00:00:00Z", 946_684_800_000),
+        ("2199-12-31T23:59:59.999Z", 7_258_118_399_999),
+    ],
+)
+def test_the_first_and_the_last_time_that_a_log_may_tell(when: str, at_ms: int) -> None:
+    line = b'{"timestamp":"%s","type":"turn_context","payload":{}}' % when.encode()
+
+    assert decode(line) == Event(at_ms, TurnContext())
 
 
 @pytest.mark.parametrize(

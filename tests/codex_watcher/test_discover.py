@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,18 @@ def test_everything_else_of_codex_is_left_alone(tmp_path: Path) -> None:
     put(tmp_path, "history.jsonl", "state_5.sqlite", "sessions/notes.txt", f"log/{NAME}")
 
     assert discover(tmp_path) == []
+
+
+def test_a_pipe_is_no_log_and_a_link_to_a_log_is(tmp_path: Path) -> None:
+    folder = tmp_path / "sessions"
+    put(tmp_path, f"elsewhere/{NAME}", "sessions/plain.jsonl")
+    os.mkfifo(folder / "pipe.jsonl")
+    os.mkfifo(folder / "pipe.jsonl.zst")
+    (folder / "device.jsonl").symlink_to("/dev/zero")
+    (folder / "gone.jsonl").symlink_to(tmp_path / "nowhere.jsonl")
+    (folder / NAME).symlink_to(tmp_path / "elsewhere" / NAME)
+
+    assert {rollout.path.name for rollout in discover(tmp_path)} == {NAME, "plain.jsonl"}
 
 
 def test_a_home_without_sessions_has_none(tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import msgspec
 import pytest
 
 from codex_watcher.decode import (
@@ -17,7 +21,8 @@ from codex_watcher.decode import (
     UsageRecord,
     UserMessage,
 )
-from codex_watcher.fold import FoldState, Parts, ThreadFold, growth, uuid7_ms
+from codex_watcher.fold import FoldState, ThreadFold, uuid7_ms
+from codex_watcher.spend import Parts, growth
 from telemhq_agents.ledger.records import Batch
 from telemhq_agents.usage import Turn, TurnStatus
 from tests.codex_watcher.in_memory import FolderNamer, InMemoryLedger
@@ -29,7 +34,16 @@ TURN = "01a1f7e3-5124-7752-b53a-8eb7f1032af4"
 LATER_TURN = "01a1f7e3-54a1-7df1-ace5-ff2856e3b08d"
 CHILD_TURN = "01a1f7e3-900c-7062-a076-338f34e66618"
 BEGIN = 1_795_160_232_217
-META = SessionMeta(THREAD, cwd="/home/dev/repo", cli_version="0.145.0", model_provider="openai")
+WRITTEN = 1_795_999_000_000
+
+
+def first_line(**more: Any) -> SessionMeta:
+    plain: dict[str, Any] = {"cwd": "/home/dev/repo", "cli_version": "0.145.0"}
+    return SessionMeta(THREAD, model_provider="openai", **plain, **more)
+
+
+META = first_line()
+FORK = first_line(forked_from_id=PARENT)
 CONTEXT = TurnContext(TURN, "gpt-5.1-codex", "/home/dev/repo")
 
 
@@ -49,7 +63,8 @@ def record(
 
 def folded(*said: Said, meta: SessionMeta = META, copied_counts: int = 0) -> ThreadFold:
     """Fold the events, a second apart, after the thread's own first line."""
-    fold = ThreadFold(FoldState("from the name", copied_counts=copied_counts), FolderNamer())
+    state = FoldState("from the name", copied_counts=copied_counts)
+    fold = ThreadFold(state, FolderNamer(), WRITTEN)
     for number, event in enumerate((meta, *said)):
         fold.take(Event(BEGIN + number * 1000, event))
     return fold
@@ -208,9 +223,148 @@ def test_a_fork_without_a_turn_of_its_own_spent_nothing() -> None:
         TurnContext(OLD_TURN, "gpt-5"),
         count(2943, 2943),
         TurnAborted(OLD_TURN),
+        meta=FORK,
     )
 
     assert (fold.facts, fold.turns) == ([], [])
+
+
+CHILD = {"subagent": {"thread_spawn": {"parent_thread_id": PARENT, "depth": 1}}}
+
+
+@pytest.mark.parametrize(
+    "first_lines",
+    [
+        [first_line(forked_from_id=PARENT)],
+        [first_line(parent_thread_id=PARENT)],
+        [first_line(source=CHILD)],
+        [first_line(source={"subagent": "review"})],
+        [first_line(history_base={"thread_id": PARENT, "end_ordinal_exclusive": 8})],
+        [META, SessionMeta(PARENT)],
+    ],
+)
+def test_any_sign_of_a_parent_makes_older_turns_the_parents(first_lines: list[SessionMeta]) -> None:
+    copied = (TaskStarted(OLD_TURN), TurnContext(OLD_TURN, "gpt-5"), count(2943, 2943))
+    own = (TaskStarted(TURN), CONTEXT, count(5761, 2818))
+
+    fold = folded(*first_lines[1:], *copied, *own, meta=first_lines[0])
+
+    assert inputs(fold) == [2818]
+    assert [fact.estimate for fact in fold.facts] == [""]
+    assert list(turns(fold)) == [TURN]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        first_line(source="cli"),
+        first_line(source="vscode"),
+        first_line(history_base={"thread_id": THREAD, "end_ordinal_exclusive": 8}),
+    ],
+)
+def test_a_clock_that_was_set_back_takes_nothing_from_a_thread_of_its_own(
+    meta: SessionMeta,
+) -> None:
+    """Both turns' ids were made 0.9 s before the thread's, and written down at once."""
+    events: list[Said] = [
+        TaskStarted(OLD_TURN),
+        TurnContext(OLD_TURN, "gpt-5"),
+        record("resp_1", 100, OLD_TURN),
+        TaskComplete(OLD_TURN, "done", None, 1.0, 5),
+        TaskStarted(TURN),
+        CONTEXT,
+        record("resp_2", 1000),
+        TaskComplete(TURN, "done", None, 1.0, 5),
+    ]
+    fold = ThreadFold(FoldState(THREAD), FolderNamer(), WRITTEN)
+    began = uuid7_ms(OLD_TURN)
+    assert began is not None
+    for number, event in enumerate([meta, meta, *events]):
+        fold.take(Event(began + number, event))
+
+    assert inputs(fold) == [100, 1000]
+    assert [fact.estimate for fact in fold.facts] == ["", ""]
+    assert {key: turn.status for key, turn in turns(fold).items()} == {
+        OLD_TURN: TurnStatus.SUCCESS,
+        TURN: TurnStatus.SUCCESS,
+    }
+
+
+def test_old_turns_written_down_late_are_a_copy_though_no_parent_is_named() -> None:
+    fold = ThreadFold(FoldState(THREAD), FolderNamer(), WRITTEN)
+    began = uuid7_ms(OLD_TURN)
+    assert began is not None
+    copied: list[Said] = [TaskStarted(OLD_TURN), TurnContext(OLD_TURN, "gpt-5"), count(2943, 2943)]
+    own: list[Said] = [TaskStarted(CHILD_TURN), TurnContext(CHILD_TURN, "gpt-5"), count(5761, 2818)]
+
+    for number, event in enumerate([META, *copied, *own]):
+        fold.take(Event(began + 3_600_000 + number, event))
+
+    assert inputs(fold) == [2818]
+    assert [fact.estimate for fact in fold.facts] == ["begins like a fork and names no parent"]
+    assert list(turns(fold)) == [CHILD_TURN]
+
+
+def test_a_usage_without_a_plausible_time_was_at_the_time_told_before_it() -> None:
+    fold = ThreadFold(FoldState(THREAD), FolderNamer(), WRITTEN)
+
+    for at_ms, event in ((BEGIN, META), (BEGIN + 7, CONTEXT), (0, record("resp_1", 100))):
+        fold.take(Event(at_ms, event))
+
+    assert [fact.at_ms for fact in fold.facts] == [BEGIN + 7]
+
+
+@pytest.mark.parametrize(
+    ("thread", "at_ms"), [(THREAD, 1_795_160_232_190), ("fast-agent-7", WRITTEN)]
+)
+def test_a_log_without_any_time_is_as_old_as_its_thread_or_its_file(
+    thread: str, at_ms: int
+) -> None:
+    def told(written_ms: int) -> ThreadFold:
+        fold = ThreadFold(FoldState(thread), FolderNamer(), written_ms)
+        for event in (SessionMeta(thread), UserMessage("go"), count(100, 100)):
+            fold.take(Event(0, event))
+        fold.rest()
+        return fold
+
+    fold, again = told(WRITTEN), told(WRITTEN + 5000)
+
+    assert {fact.at_ms for fact in fold.facts} == {at_ms}
+    assert {turn.started_ms for turn in fold.turns} == {at_ms}
+    assert {turn.ended_ms for turn in fold.turns} == {None, at_ms}
+    assert [fact.key for fact in fold.facts] == [fact.key for fact in again.facts]
+    assert [turn.key for turn in fold.turns] == [turn.key for turn in again.turns]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [TaskComplete(TURN, "done", None, 1.0, 2**53), TaskComplete(TURN, "done", None, 2.0**40)],
+)
+def test_a_duration_that_reaches_out_of_time_is_not_believed(end: TaskComplete) -> None:
+    turn = turns(folded(TaskStarted(TURN), CONTEXT, end))[TURN]
+    lone = turns(folded(end))[TURN]
+
+    assert (turn.started_ms, turn.duration_ms) == (BEGIN + 1000, 2000)
+    assert (lone.started_ms, lone.duration_ms) == (BEGIN + 1000, 0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://x:SECRETGIT@github.com/acme/repo.git",
+        "https:SECRETGIT@github.com",
+        "ext::ssh -i SECRETGIT host",
+    ],
+)
+def test_what_stays_in_the_ledger_between_readings_holds_no_remotes_secret(url: str) -> None:
+    namer = FolderNamer()
+    fold = ThreadFold(FoldState(THREAD), namer, WRITTEN)
+
+    fold.take(Event(BEGIN, SessionMeta(THREAD, cwd="/home/dev/repo", git=Git(url))))
+    fold.take(Event(BEGIN, CONTEXT))
+
+    assert "SECRETGIT" not in json.dumps(msgspec.to_builtins(fold.state))
+    assert "SECRETGIT" not in repr((namer.asked, fold.turns))
 
 
 def test_counts_known_to_be_copied_only_move_the_total() -> None:
@@ -326,7 +480,7 @@ def test_a_usage_written_after_its_turns_end_does_not_open_it_again() -> None:
 
 
 def test_the_end_of_a_parents_turn_is_no_turn_of_a_child() -> None:
-    fold = folded(TaskStarted(TURN), CONTEXT, TurnAborted(OLD_TURN))
+    fold = folded(TaskStarted(TURN), CONTEXT, TurnAborted(OLD_TURN), meta=FORK)
 
     assert list(turns(fold)) == [TURN]
 
@@ -387,7 +541,7 @@ def test_a_tree_of_agents_is_one_session_and_a_lone_thread_its_own() -> None:
 
 
 def test_a_log_without_its_first_line_is_keyed_by_its_name() -> None:
-    fold = ThreadFold(FoldState(THREAD), FolderNamer())
+    fold = ThreadFold(FoldState(THREAD), FolderNamer(), WRITTEN)
 
     fold.take(Event(BEGIN, CONTEXT))
     fold.take(Event(BEGIN + 1, count(100, 100)))
@@ -398,8 +552,8 @@ def test_a_log_without_its_first_line_is_keyed_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("cwd", "remote"),
     [
-        ("/home/dev/repo", "git@host:acme/repo.git"),
-        ("/home/dev/repo/sub", "git@host:acme/repo.git"),
+        ("/home/dev/repo", "shop"),
+        ("/home/dev/repo/sub", "shop"),
         ("/home/dev/repository", ""),
         ("/elsewhere", ""),
     ],
@@ -407,9 +561,9 @@ def test_a_log_without_its_first_line_is_keyed_by_its_name() -> None:
 def test_the_remote_that_a_log_names_is_that_of_the_directory_it_began_in(
     cwd: str, remote: str
 ) -> None:
-    meta = SessionMeta(THREAD, cwd="/home/dev/repo", git=Git("git@host:acme/repo.git"))
+    meta = SessionMeta(THREAD, cwd="/home/dev/repo", git=Git("git@host:acme/shop.git"))
     namer = FolderNamer()
-    fold = ThreadFold(FoldState(THREAD), namer)
+    fold = ThreadFold(FoldState(THREAD), namer, WRITTEN)
 
     fold.take(Event(BEGIN, meta))
     fold.take(Event(BEGIN, TurnContext(TURN, "gpt-5", cwd)))

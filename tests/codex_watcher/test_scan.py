@@ -222,10 +222,10 @@ class MigratingNamer(FolderNamer):
         super().__init__()
         self.path = path
 
-    def place(self, cwd: str, repository_url: str = "") -> Place:
+    def place(self, cwd: str, repository: str = "") -> Place:
         if not self.asked:
             migrate(self.path)
-        return super().place(cwd, repository_url)
+        return super().place(cwd, repository)
 
 
 def test_a_log_exchanged_while_it_is_read_is_left_to_the_next_scan(tmp_path: Path) -> None:
@@ -305,6 +305,24 @@ def test_a_changed_rule_reads_everything_anew(tmp_path: Path) -> None:
         ledger.cursors_by_key[key] = replace(cursor, state={**cursor.state, "rule_version": 0})
 
     assert read(ledger, home).lines == len(lines)
+
+
+def test_a_changed_rule_empties_what_it_kept_of_logs_that_are_gone(tmp_path: Path) -> None:
+    home, path, lines = plain_log(tmp_path)
+    ledger = ledger_of(home)
+    (key,) = ledger.cursors_by_key
+    cursor, facts = ledger.cursors_by_key[key], dict(ledger.facts)
+    old = {**cursor.state, "rule_version": 1, "repository_url": "https://x:SECRETGIT@h/a/b"}
+    ledger.cursors_by_key[key] = replace(cursor, state=old)
+    path.rename(tmp_path / "kept")
+
+    read(ledger, home)
+    emptied = ledger.cursors_by_key[key]
+    (tmp_path / "kept").rename(path)
+    back = read(ledger, home)
+
+    assert emptied.state == {}
+    assert (back.lines, back.new_facts, ledger.facts) == (len(lines), 0, facts)
 
 
 def test_a_cursor_whose_state_makes_no_sense_is_not_trusted(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_first_use_without_any_variable_of_ours(tmp_path: Path) -> None:
     with serving(ada) as url:
         ada.run("login", "--url", url, "--key-stdin", given=key)
         tracker = ada.asks("tracker", "create", "nightly")
-        ada.run("ping", "nightly", "--", "sh", "-c", "sleep 1.3; exit 3", code=3)
+        ada.run("ping", "nightly", "--", "sh", "-c", "sleep 2.5; exit 3", code=3)
         ada.run("ping", tracker["ping_url"], "-f", "input_tokens=10", "--model", "gpt-5")
         now = clock.now_ms() - 1000
         CodexSession(ada.home / "codex", now).turn(now, 100, 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -62,8 +63,7 @@ def test_every_refusal_is_a_problem_body(document: dict[str, Any]) -> None:
             for status, answer in operation["responses"].items()
             if status.startswith(("4", "5"))
         }
-        if path != routes.HEALTH:
-            assert refusals, (path, method)
+        assert refusals, (path, method)
         for status, answer in refusals.items():
             assert answer["content"] == {"application/problem+json": {"schema": problem}}, (
                 path,
@@ -88,6 +88,111 @@ def test_everything_but_pings_invitations_and_health_asks_for_a_key(
         if path not in PUBLIC:
             assert operation["security"] == [{"HTTPBearer": []}], (path, method)
             assert "401" in operation["responses"], (path, method)
+
+
+def test_an_invitation_is_accepted_with_a_key_or_without(document: dict[str, Any]) -> None:
+    security = document["paths"][routes.INVITATION_ACCEPT]["post"]["security"]
+
+    assert sorted(map(str, security)) == ["{'HTTPBearer': []}", "{}"]
+
+
+def test_whatever_may_happen_anywhere_is_said_everywhere(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        assert {"500", "503"} <= set(operation["responses"]), (path, method)
+        if "requestBody" in operation:
+            assert {"400", "413", "422"} <= set(operation["responses"]), (path, method)
+            # A body that never comes whole.
+            assert "408" in operation["responses"] or path == routes.PING, (path, method)
+
+
+def test_only_what_can_be_refused_is_said_to_be(document: dict[str, Any]) -> None:
+    invitations = document["paths"][routes.TEAM_INVITATIONS]
+    assert "409" in invitations["post"]["responses"]
+    assert "409" not in invitations["get"]["responses"]
+    assert set(document["paths"][routes.HEALTH]["get"]["responses"]) == {"200", "500", "503"}
+
+
+def test_a_method_that_is_not_allowed_is_told_every_one_that_is(sqlite_cast: Cast) -> None:
+    document = sqlite_cast.nobody.got(routes.OPENAPI)
+    for path, methods in document["paths"].items():
+        if path != routes.PING:
+            answer = sqlite_cast.owner.ask("OPTIONS", path)
+            assert answer.status_code == 405, path
+            assert answer.headers["allow"].split(", ") == sorted(map(str.upper, methods)), path
+    assert sqlite_cast.nobody.ask("POST", routes.OPENAPI).headers["allow"] == "GET, HEAD"
+    assert sqlite_cast.nobody.ask("OPTIONS", "/nowhere").status_code == 404
+
+
+def schema_of(document: dict[str, Any], path: str, method: str, name: str) -> dict[str, Any]:
+    operation = document["paths"][path][method]
+    for parameter in operation.get("parameters", []):
+        if parameter["name"] == name:
+            schema: dict[str, Any] = parameter["schema"]
+            return plain(schema)
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    described = document["components"]["schemas"][reference.rsplit("/", 1)[1]]
+    return plain(described["properties"][name])
+
+
+def plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what a schema says of texts (of each, in a list): null apart."""
+    kinds: list[dict[str, Any]] = schema.get("anyOf", [schema])
+    (text,) = [kind for kind in kinds if kind.get("type") != "null"]
+    each: dict[str, Any] = text.get("items", text)
+    return each
+
+
+# (path, method, field, texts that are refused, a text that is not)
+TEXTS: list[tuple[str, str, str, list[str], str]] = [
+    (routes.TRACKERS, "post", "name", ["", " ", "a" * 101, "a\x00"], "nightly"),
+    (routes.TRACKER, "patch", "name", ["", " ", "a" * 101, "a\x00"], "nightly"),
+    (routes.DEVICE_TRACKER, "put", "name", ["", " ", "a" * 101], "Codex on laptop"),
+    (routes.TEAMS, "post", "name", ["", " ", "a" * 101], "Engines ☂"),
+    (routes.API_KEYS, "post", "name", ["", " ", "a" * 101], "ci"),
+    (routes.ME, "patch", "name", ["", " ", "a" * 101], "Ada Lovelace"),
+    (routes.ACCOUNT, "patch", "name", ["", " ", "a" * 101], "Engines"),
+    (routes.ACCOUNT, "patch", "timezone", [""], "Asia/Kolkata"),
+    (routes.TEAM_INVITATIONS, "post", "email", ["", "ada"], "new@example.com"),
+    (routes.TRACKER_RUNS, "get", "cursor", ["", "next", "1" * 20], "1"),
+    (routes.USAGE, "get", "since", ["", "now", "2026"], "2026-03-01"),
+    (routes.USAGE, "get", "until", ["", "now", "2026-3-1"], "2026-03-01T09:00:00.5+05:30"),
+    (routes.USAGE, "get", "group_by", ["week", "day,week"], "day,model"),
+    (routes.USAGE, "get", "project", ["a\x00b"], ""),
+    (routes.USAGE, "get", "model", ["a\x00b"], ""),
+    (routes.USAGE, "get", "source", ["a\x00b"], ""),
+    (routes.USAGE, "get", "member", ["\x00"], "me"),
+    (routes.USAGE, "get", "tracker", ["\x00"], "nightly"),
+]
+
+
+def allows(schema: dict[str, Any], text: str) -> bool:
+    long_enough = schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", len(text))
+    return long_enough and re.search(schema.get("pattern", ""), text) is not None
+
+
+def test_the_schema_and_the_server_refuse_the_same_texts(sqlite_cast: Cast) -> None:
+    document = sqlite_cast.nobody.got(routes.OPENAPI)
+    tracker = sqlite_cast.owner.new_tracker("nightly")["id"]
+    places = {
+        "tracker_id": tracker,
+        "account_id": sqlite_cast.team,
+        "team_id": sqlite_cast.team,
+        "device_id": "d-1",
+        "source": "codex",
+    }
+    for path, method, field, refused, good in TEXTS:
+        schema = schema_of(document, path, method, field)
+        for text in (*refused, good):
+            given = {field: text}
+            answer = sqlite_cast.owner.ask(
+                method.upper(),
+                path.format(**places),
+                None if method == "get" else given,
+                given if method == "get" else None,
+            )
+            expected = text == good
+            assert (answer.status_code != 422) is expected, (path, field, text, answer.text)
+            assert allows(schema, text) is expected, (path, field, text, schema)
 
 
 def test_ids_that_a_schema_refers_to_are_there(document: dict[str, Any]) -> None:

@@ -106,6 +106,8 @@ def test_a_blank_variable_is_not_set() -> None:
         ({"TELEMHQ_MAX_BODY_BYTES": "64 KiB"}, "TELEMHQ_MAX_BODY_BYTES is '64 KiB'"),
         ({"TELEMHQ_DATABASE_URL": "mysql://x/y"}, "name a postgresql:// or sqlite:/// URL"),
         ({"TELEMHQ_DATABASE_URL": "sqlite:///:memory:"}, "needs a file"),
+        ({"TELEMHQ_DATABASE_URL": "telemhq"}, "name a postgresql:// or sqlite:/// URL"),
+        ({"TELEMHQ_DATABASE_URL": ":memory:"}, "name a postgresql:// or sqlite:/// URL"),
         ({"TELEMHQ_PORT_FILE": "/nowhere/port"}, "TELEMHQ_PORT_FILE names '/nowhere/port'"),
         ({"TELEMHQ_PORT": "1", "TELEMHQ_PORT_FILE": "/x"}, "are both set"),
     ],

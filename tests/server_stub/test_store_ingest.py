@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from server_stub.domain.run import Arrival, RunFacts
+from server_stub.store.engine import Store
 from server_stub.store.ids import LOW_LIMIT, Ids, new_id
 from server_stub.store.ingest import Booked, Refusal
 from server_stub.store.tables import (
@@ -27,7 +29,8 @@ from telemhq_agents.contract.ping import KIND_START, Recorded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from server_stub.store.engine import Store
+    from sqlalchemy import Connection
+
     from server_stub.store.ingest import Outcome
 
 NOON = 1_763_640_000_000  # 2025-11-20T12:00:00Z
@@ -496,46 +499,163 @@ def test_a_start_is_kept_and_counted_nowhere(store: Store, add_tracker: Callable
     assert rows(store, buckets) == []
 
 
-HISTORY_TRUTH = {("api", "large"): 1015, ("api", "small"): 60, ("web", "large"): 7}
-"""Input tokens of `history` by project and model, added up by hand."""
+BEFORE = NOON - 15 * 60 * 1000
+HERS, HIS, STRANGERS = (1, 10, 100), (1, 11, 101), (2, 20, 200)
+HISTORY_TRUTH = {
+    (*HERS, NOON, "api", "large"): (1, 1000),
+    (*HERS, BEFORE, "api", "small"): (1, 20),
+    (*HIS, NOON, "api", "large"): (1, 0),
+    (*HIS, NOON, "api", "small"): (1, 43),
+    (*HIS, NOON, "web", "small"): (0, 2),
+    (*HIS, BEFORE, "web", "large"): (1, 7),
+    (*STRANGERS, NOON, "api", "large"): (0, 4),
+}
+"""Runs and input tokens of `history`, added up by hand."""
+
+SESSION_TRUTH = {
+    (*HERS, "", "small"): 20,
+    (*HERS, "s1", "large"): 1005,
+    (*HERS, "s2", "large"): -15,
+    (*HERS, "", "large"): 10,
+    (*HIS, "", "large"): 7,
+    (*HIS, "", "small"): 45,
+    (*STRANGERS, "", "large"): 4,
+}
 
 
 def history() -> list[Arrival]:
-    """Runs of two members, some sent twice, some corrected, one moved to another model."""
+    """Runs of two members, all sent twice, many corrected, often by way of another's tracker."""
+    large: dict[str, Any] = {"project": "api", "model": "large"}
+    small: dict[str, Any] = {"project": "api", "model": "small"}
     pings = [
-        arrival("fact:a", token="hers", tokens=1000, project="api", model="large"),
-        arrival("fact:b", token="hers", tokens=20, project="api", model="small", ended=NOON - 1),
-        arrival("k1", token="his", tokens=30, project="api", model="small"),
-        arrival("fact:c", token="his", tokens=10, project="api", model="large"),
+        arrival("fact:a", token="hers", tokens=1000, session_id="s1", **large),
+        arrival("fact:b", token="hers", tokens=20, ended=NOON - 1, **small),
+        arrival("k1", token="his", tokens=30, **small),
+        arrival("fact:c", token="his", tokens=10, **large),
         arrival("fact:d", token="his", tokens=7, project="web", model="large", ended=NOON - 900),
-        correction("fact:a", 1, tokens=5, token="hers", project="api", model="large"),
-        correction("fact:c", 1, tokens=-10, token="his", project="api", model="large"),
-        correction("fact:c", 2, tokens=10, token="his", project="api", model="small"),
-        arrival("fact:e", token="hers", tokens=10, project="api", model="large", runs=0),
+        arrival("fact:e", token="hers", tokens=10, runs=0, **large),
+        correction("fact:a", 1, tokens=5, token="hers", session_id="s1", **large),
+        correction("fact:a", 2, tokens=-15, token="his", session_id="s2", **large),
+        correction("fact:c", 1, tokens=-10, token="hers", **large),
+        correction("fact:c", 2, tokens=10, token="her other", **small),
+        correction("fact:unheard", 1, tokens=3, token="his", **small),
+        correction("fact:a.r1", 1, tokens=2, token="his", project="web", model="small"),
+        correction("fact:a", 1, tokens=4, token="stranger's", **large),
     ]
     return pings + [replace(one, received_ms=one.received_ms + 1) for one in pings]
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_any_order_of_arrival_gives_the_same_sums_and_the_same_runs(
-    seed: int, store: Store, add_tracker: Callable[..., str]
-) -> None:
-    add_tracker("hers", tracker=10, owner=100)
-    add_tracker("his", tracker=11, owner=101)
-    shuffled = history()
-    chance = random.Random(seed)
-    chance.shuffle(shuffled)
+def forget_runs(connection: Connection) -> None:
+    for table in (runs, idempotency_keys, buckets, session_buckets):
+        connection.execute(delete(table))
 
-    while shuffled:
-        size = chance.randint(1, 6)
+
+def figures(
+    store: Store, table: Any, keys: tuple[str, ...], *names: str
+) -> dict[tuple[Any, ...], Any]:
+    """Every row of a table: its figures by its keys."""
+    found = rows(store, table)
+    told = {tuple(row[key] for key in keys): tuple(row[name] for name in names) for row in found}
+    assert len(told) == len(found)
+    return told
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    shuffled=st.permutations(history()),
+    sizes=st.lists(st.integers(2, 9), min_size=13, max_size=13),
+)
+def test_any_order_of_arrival_gives_the_same_runs_and_the_same_buckets(
+    store: Store, stage: None, shuffled: list[Arrival], sizes: list[int]
+) -> None:
+    place = ("account_id", "tracker_id", "member_id")
+    store.write(forget_runs)
+
+    for size in sizes:
         together(store, *shuffled[:size])
         del shuffled[:size]
 
-    assert sums(store, buckets, "project", "model") == HISTORY_TRUTH
-    assert sums(store, session_buckets, "project", "model") == HISTORY_TRUTH
-    assert len(rows(store, runs)) == 9
-    assert sum(row["runs"] for row in rows(store, buckets)) == 5
-    assert sums(store, buckets, "member_id") == {(100,): 1035, (101,): 47}
+    keys = (*place, "quarter_ms", "project", "model")
+    assert figures(store, buckets, keys, "runs", "input_tokens") == HISTORY_TRUTH
+    assert sums(store, session_buckets, *place, "session_id", "model") == Counter(SESSION_TRUTH)
+    assert sums(store, runs, *place) == Counter({HERS: 1020, HIS: 52, STRANGERS: 4})
+    placed = Counter((row["account_id"], row["tracker_id"]) for row in rows(store, runs))
+    assert placed == {(1, 10): 5, (1, 11): 7, (2, 20): 1}
+    asked = Counter((row["account_id"], row["tracker_id"]) for row in rows(store, idempotency_keys))
+    assert asked == {(1, 10): 5, (1, 11): 6, (1, 12): 1, (2, 20): 1}
+    for table in (buckets, session_buckets):
+        assert all(any(row[name] for name in AMOUNT_FIELDS) for row in rows(store, table))
+
+
+@pytest.fixture
+def stage(add_tracker: Callable[..., str]) -> None:
+    """The trackers of `history`."""
+    add_tracker("hers", tracker=10, owner=100)
+    add_tracker("her other", tracker=12, owner=100)
+    add_tracker("his", tracker=11, owner=101)
+    add_tracker("stranger's", account=2, tracker=20, owner=200)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["one batch", "one by one"])
+def test_a_correction_that_came_first_goes_to_the_run_it_corrects(
+    *, whole: bool, store: Store, stage: None
+) -> None:
+    words: dict[str, Any] = {"project": "p", "session_id": "s", "thread_id": "t", "source": "codex"}
+    pings = [
+        correction("fact:k", 1, tokens=-40, token="his", ended=QUARTER_PAST, **words),
+        arrival("fact:k", tokens=100, token="hers", **words),
+    ]
+
+    (together if whole else ingest)(store, *pings)
+
+    keys = ("tracker_id", "member_id", "quarter_ms", "project", "source")
+    expected = {
+        (10, 100, NOON, "p", "codex"): (100,),
+        (10, 100, QUARTER_PAST, "p", "codex"): (-40,),
+    }
+    assert figures(store, buckets, keys, "input_tokens") == expected
+    assert figures(store, session_buckets, keys, "input_tokens") == expected
+    assert sums(store, runs, "tracker_id", "member_id") == Counter({(10, 100): 60})
+    (again,) = booked(ingest(store, pings[0]))
+    assert again.duplicate
+    assert again.recorded is not None
+    assert (again.recorded.input_tokens, again.recorded.revision) == (60, 1)
+
+
+def test_a_correction_and_its_run_find_each_other_between_two_processes(
+    postgres_url: str,
+) -> None:
+    stores = [Store(postgres_url), Store(postgres_url)]
+    for one in stores:
+        one.start()
+    stores[0].write(two_trackers)
+
+    futures = []
+    for number in range(150):
+        run = arrival(f"fact:{number}", tokens=100, token="hers")
+        correcting = correction(f"fact:{number}", 1, tokens=-40, token="his")
+        order = (0, 1) if number % 2 else (1, 0)
+        futures += [stores[side].writer.ingest((run, correcting)[side]) for side in order]
+    for future in futures:
+        future.result(timeout=20)
+
+    assert sums(stores[0], runs, "member_id") == Counter({(100,): 150 * 60})
+    assert sums(stores[0], buckets, "member_id") == Counter({(100,): 150 * 60})
+    assert len(rows(stores[0], idempotency_keys)) == 300
+    for one in stores:
+        one.stop()
+
+
+def two_trackers(connection: Connection) -> None:
+    for token, number in (("hers", 0), ("his", 1)):
+        place = {"account_id": 1, "created_ms": 1}
+        tracker = {"id": 10 + number, "owner_id": 100 + number, "name": token}
+        connection.execute(insert(trackers).values(tracker | place))
+        connection.execute(
+            insert(tracking_tokens).values(token=token, tracker_id=10 + number, **place)
+        )
 
 
 def test_a_batch_larger_than_any_statement_is_booked_whole(

@@ -327,3 +327,46 @@ def test_a_question_that_cannot_be_answered_names_what_is_wrong(
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert answer.json()["next"]
+
+
+@pytest.mark.parametrize("name", ["source", "project", "model", "member", "tracker"])
+def test_a_filter_that_no_database_could_hold_is_refused(busy: Cast, name: str) -> None:
+    for text in ("\x00", "a\x00b"):
+        for scope in ("mine", "team"):
+            answer = busy.owner.ask("GET", routes.USAGE, params={name: text, "scope": scope})
+            assert (answer.status_code, answer.json()["type"]) == (422, "invalid-fields")
+            assert name in answer.json()["errors"][0]["field"]
+
+
+def test_a_report_takes_a_hundred_values_of_a_filter(busy: Cast) -> None:
+    def status(count: int) -> int:
+        params = {"project": [f"p{number}" for number in range(count)]}
+        return busy.member.ask("GET", routes.USAGE, params=params).status_code
+
+    assert (status(100), status(101)) == (200, 422)
+
+
+def test_nobody_learns_the_names_of_others_trackers_from_their_own_report(busy: Cast) -> None:
+    def refusal(person: Person, tracker: str, scope: str) -> tuple[int, str]:
+        params = {"tracker": tracker, "scope": scope}
+        answer = person.ask("GET", routes.USAGE, params=params)
+        return answer.status_code, answer.json().get("title", "").replace(tracker, "…")
+
+    (carls,) = [one for one in busy.manager.got(routes.TRACKERS) if one["name"] == "cron"]
+
+    unknown = refusal(busy.member, "no such thing", "mine")
+    assert unknown[0] == 422
+    assert refusal(busy.member, "cron", "mine") == unknown
+    assert refusal(busy.member, carls["id"], "mine") == unknown
+    assert refusal(busy.manager, "cron", "mine") == unknown
+    assert refusal(busy.member, "Codex", "mine")[0] == 200
+    assert refusal(busy.manager, "cron", "team")[0] == 200
+    assert refusal(busy.manager, carls["id"], "team")[0] == 200
+
+
+def test_of_two_trackers_of_one_name_my_own_report_holds_mine(busy: Cast) -> None:
+    ping(busy.member, busy.member.new_tracker("cron"), "2026-03-01T13:00:00Z", 7)
+
+    assert table(busy.member, "input_tokens", "tracker", tracker="cron") == {"cron": 7}
+    both = table(busy.manager, "input_tokens", "member", tracker="cron", scope="team")
+    assert both == {"grace@example.com": 7, "carl@example.com": 45000}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,30 @@ def open_door(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def dripping_door() -> Iterator[str]:
+    """A door that answers one request at a time, a byte of a header at a time, and never ends."""
+    over = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        line, _ = listener.accept()
+        with line, suppress(OSError):
+            line.recv(65_536)
+            line.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not over.wait(0.02):
+                line.sendall(b"x")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/ping/secret"
+    finally:
+        over.set()
+        thread.join()
+        listener.close()
 
 
 def _handler(door: Door) -> type[BaseHTTPRequestHandler]:

@@ -13,6 +13,7 @@ from keyring.backend import KeyringBackend
 
 from telemhq_agents import credentials as held
 from telemhq_agents.credentials import Credentials, Destination, Login, Profile
+from telemhq_agents.destined import Destined
 from telemhq_agents.errors import NotLoggedInError, SettingsError
 from telemhq_agents.settings import Settings, Value
 
@@ -232,11 +233,46 @@ def test_without_being_asked_the_key_is_in_the_file(path: Path, ring: Ring) -> N
 
 
 def test_a_changed_window_holds_from_the_next_quarter_hour(path: Path) -> None:
-    assert held.coalescing(path, "codex", 0, 5 * QUARTER) == ()
-    assert held.coalescing(path, "codex", 5, 5 * QUARTER + 1) == ((0, 300_000),)
-    assert held.coalescing(path, "codex", 5, 9 * QUARTER) == ((0, 300_000),)
-    assert held.coalescing(path, "codex", 0, 9 * QUARTER + 1) == ((0, 300_000), (10 * QUARTER, 0))
-    assert held.coalescing(path, "claude", 0, 9 * QUARTER) == ()
+    assert held.coalescing(path, "codex", 0, 5 * QUARTER, None) == ()
+    assert held.coalescing(path, "codex", 5, 5 * QUARTER + 1, None) == ((0, 300_000),)
+    assert held.coalescing(path, "codex", 5, 9 * QUARTER, None) == ((0, 300_000),)
+    assert held.coalescing(path, "codex", 0, 9 * QUARTER + 1, None) == (
+        (0, 300_000),
+        (10 * QUARTER, 0),
+    )
+    assert held.coalescing(path, "claude", 0, 9 * QUARTER, None) == ()
+
+
+def test_where_something_was_told_the_first_window_too_holds_from_the_next_quarter_hour(
+    path: Path,
+) -> None:
+    assert held.coalescing(path, "codex", 5, 9 * QUARTER + 1, 4 * QUARTER) == (
+        (10 * QUARTER, 300_000),
+    )
+
+
+def test_a_clock_that_was_set_back_changes_no_window_of_what_was_told(path: Path) -> None:
+    held.coalescing(path, "codex", 5, 9 * QUARTER, 4 * QUARTER)
+
+    assert held.coalescing(path, "codex", 1, 3 * QUARTER, 20 * QUARTER) == (
+        (10 * QUARTER, 300_000),
+        (21 * QUARTER, 60_000),
+    )
+    assert held.coalescing(path, "codex", 0, 3 * QUARTER, 4 * QUARTER) == (
+        (10 * QUARTER, 300_000),
+        (21 * QUARTER, 0),
+    )
+
+
+def test_where_a_source_was_sent_comes_back(path: Path) -> None:
+    after = held.change(
+        path,
+        lambda now: now.with_source_sent("codex", "home", 500).with_source_sent("codex", "", 900),
+    )
+
+    assert held.load(path) == after
+    assert after.sends_to["codex"] == (Destined("home", 500), Destined("", 900))
+    assert (after.destination_of("codex"), after.destination_of("claude")) == ("", "")
 
 
 def test_reading_the_file_loads_nothing_heavy() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,7 +12,8 @@ from telemhq_agents.contract.ping import Capabilities
 from telemhq_agents.contract.resources import Role, TrackerState
 from telemhq_agents.delivery.client import ApiClient, PingSender
 from telemhq_agents.delivery.outcome import NoReply, Reply
-from telemhq_agents.errors import RefusedError, UnreachableError
+from telemhq_agents.errors import RefusedError, UnreachableError, UsageError
+from tests.telemhq_agents.doors import dripping_door, open_door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -245,3 +247,32 @@ def test_a_ping_url_that_is_none_is_refused_not_retried() -> None:
 
     assert isinstance(answer, Reply)
     assert answer.status == 404
+
+
+@pytest.mark.parametrize("asked", ["ping", "capabilities"])
+def test_a_server_that_drips_its_answer_is_given_up_on_and_the_sender_goes_on(asked: str) -> None:
+    with dripping_door() as slow, open_door() as door, PingSender(timeout_s=0.3) as sender:
+        if asked == "ping":
+            assert sender.ping(slow, "k", b"{}") == NoReply("no answer within 0.3 s", sent=True)
+        else:
+            assert isinstance(sender.capabilities(slow), NoReply)
+        assert isinstance(sender.ping(door.url, "k", b"{}"), Reply)
+
+
+def test_a_resolver_that_hangs_is_given_up_on_and_nothing_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_a, **_k: over.wait(20) and [])
+
+    with PingSender(timeout_s=0.2) as sender:
+        answer = sender.ping("http://made-up.test/ping/secret", "k", b"{}")
+
+    over.set()
+    assert answer == NoReply("no answer within 0.2 s", sent=False)
+
+
+def test_a_key_that_no_header_can_hold_is_refused_before_anybody_is_asked() -> None:
+    for key in ("\xe9", "thq_a\n"):
+        with pytest.raises(UsageError, match="no API key"):
+            ApiClient(URL, key)

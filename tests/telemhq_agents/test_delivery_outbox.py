@@ -285,7 +285,7 @@ def test_a_foreign_server_gets_runs_but_no_corrections_and_no_starts(
     ledger: Ledger, sender: PingSender
 ) -> None:
     ledger.enqueue("home", "a", RUN, NOW)
-    ledger.enqueue("home", "b", b'{"kind":"correction","corrects":"a","revision":1}', NOW)
+    ledger.enqueue("home", "b", b'{"kind":"correction","corrects":"a","output_tokens":-7}', NOW)
     ledger.enqueue("home", "c", b'{"kind":"start"}', NOW)
 
     with open_door(lambda _key, _body: (200, {}, b"OK"), FOREIGN) as door:
@@ -296,6 +296,39 @@ def test_a_foreign_server_gets_runs_but_no_corrections_and_no_starts(
     (row,) = ledger.outbox()
     assert (row.key, row.state) == ("b", OutboxState.PARKED)
     assert "not understood by this server" in row.last_error
+
+
+@pytest.mark.parametrize(
+    ("difference", "left"),
+    [
+        ('"runs":2,"failures":1,"duration_ms":900', []),
+        ('"runs":2,"output_tokens":0', []),
+        ('"runs":2,"output_tokens":1', [OutboxState.PARKED]),
+        ('"cost_usd":-0.5', [OutboxState.PARKED]),
+        ('"unpriced_tokens":5', [OutboxState.PARKED]),
+    ],
+)
+@pytest.mark.parametrize(
+    "able",
+    [{}, {"idempotency": True}, {"corrections": True}],
+    ids=["foreign", "keys alone", "corrections without keys"],
+)
+def test_what_a_server_without_corrections_counts_by_itself_is_not_kept_for_it(
+    ledger: Ledger,
+    sender: PingSender,
+    difference: str,
+    left: list[OutboxState],
+    able: dict[str, bool],
+) -> None:
+    body = f'{{"kind":"correction","corrects":"a","revision":1,{difference}}}'
+    ledger.enqueue("home", "a.r1", body.encode(), NOW)
+
+    with open_door(instructions=CAPABLE | {"capabilities": able}) as door:
+        report = deliver(ledger, sender, known(home=door), now_ms=lambda: NOW)
+
+    assert door.seen == []
+    assert [row.state for row in ledger.outbox()] == left
+    assert report.parked == len(left)
 
 
 def test_an_answer_that_never_came_from_a_foreign_server_is_shown_not_resent(

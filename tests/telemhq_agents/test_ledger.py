@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from telemhq_agents.destined import Destined
 from telemhq_agents.errors import DamagedError, SettingsError, UsageError
 from telemhq_agents.ledger.records import Batch, Booked, Cursor, DeviceFacts, OutboxState
 from telemhq_agents.ledger.schema import MIGRATIONS
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from telemhq_agents.pricing import Prices
     from telemhq_agents.usage import Turn, UsageFact
 
+DEVICE = DeviceFacts("d", "s")
 FLAT = cast("Prices", FlatPrices())
 CURSOR = Cursor(
     Source.CODEX, "thread/1", "/logs/a.jsonl", 7, 100, 99, "abc", 80, {"turn": None, "n": [1]}
@@ -211,6 +214,20 @@ def test_the_hour_that_comes_twice_in_autumn_is_two_hours(ledger: Ledger) -> Non
     assert [row.keys[0] for row in rows] == ["2026-10-25T02:00+01:00", "2026-10-25T02:00+02:00"]
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/Los_Angeles"])
+@pytest.mark.parametrize("group", ["day", "hour"])
+def test_a_time_that_no_calendar_holds_is_its_first_or_last_day(
+    ledger: Ledger, zone: str, group: str
+) -> None:
+    far = [-(10**17), -62_135_596_800_001, -62_135_596_800_000, 253_402_300_799_000, 10**17]
+    ledger.book(Batch([fact(f"f{at}", turn=f"t{at}", at_ms=at) for at in far]))
+
+    rows = ledger.usage([group], timezone=zone).rows
+
+    assert sum(row.amounts.responses for row in rows) == 5
+    assert {row.keys[0][:10] for row in rows} <= {"0001-01-01", "9999-12-31"}
+
+
 def test_a_report_is_cut_at_quarter_hours_and_by_source(ledger: Ledger) -> None:
     codex = replace(fact("c", at_ms=BORN + QUARTER), source=Source.CODEX)
     ledger.book(Batch([fact("a"), fact("b", at_ms=BORN + QUARTER), codex]))
@@ -390,9 +407,9 @@ def test_the_memory_of_answered_pings_lasts_ninety_days(ledger: Ledger) -> None:
     (row,) = imported(ledger, "a")
     ledger.delivered(row)
 
-    ledger.queue_due(BORN + 90 * day, device=DeviceFacts("d", "s"))
+    ledger.queue_due(BORN + 90 * day, device=DEVICE)
     assert not ledger.enqueue("home", "a", b"{}", BORN)
-    ledger.queue_due(BORN + 90 * day + 1, device=DeviceFacts("d", "s"))
+    ledger.queue_due(BORN + 90 * day + 1, device=DEVICE)
     assert ledger.enqueue("home", "a", b"{}", BORN)
 
 
@@ -455,25 +472,83 @@ def test_a_paused_destination_is_left_in_peace_until_its_time(ledger: Ledger) ->
     assert ledger.next_due_ms() is None
 
 
+def sent_to(*steps: tuple[str, int]) -> tuple[Destined, ...]:
+    return tuple(Destined(*one) for one in steps)
+
+
 def test_the_destination_of_a_source_is_the_one_set_last(ledger: Ledger) -> None:
     assert ledger.destination(Source.CODEX) == ""
-    ledger.set_destination(Source.CODEX, "home", BORN)
-    ledger.set_destination(Source.CODEX, "work", BORN)
+    ledger.follow(Source.CODEX, sent_to(("home", BORN), ("work", BORN)))
     assert ledger.destination(Source.CODEX) == "work"
     assert ledger.destination(Source.CLAUDE) == ""
 
-    ledger.set_destination(Source.CODEX, "", BORN)
+    ledger.follow(Source.CODEX, sent_to(("home", BORN), ("work", BORN), ("", BORN)))
     assert ledger.destination(Source.CODEX) == ""
 
 
 def test_what_happens_between_logout_and_login_is_not_sent(ledger: Ledger) -> None:
-    ledger.set_destination(Source.CLAUDE, "home", BORN)
-    ledger.set_destination(Source.CLAUDE, "", BORN + QUARTER)
-    ledger.set_destination(Source.CLAUDE, "home", BORN + 2 * QUARTER)
-    times = [BORN, BORN + QUARTER, BORN + 2 * QUARTER]
+    ledger.follow(Source.CLAUDE, sent_to(("home", BORN), ("", BORN + 1000), ("home", BORN + 2000)))
+    times = [BORN - 1, BORN, BORN + 999, BORN + 1000, BORN + 1999, BORN + 2000]
     ledger.book(Batch([fact(f"f{at}", turn=f"t{at}", at_ms=at) for at in times]))
 
-    assert ledger.queue_due(BORN + 100 * QUARTER, device=DeviceFacts("d", "s")) == 2
+    ledger.queue_due(BORN + 100 * QUARTER, device=DEVICE)
+
+    told = {json.loads(row.body)["turn_id"] for row in ledger.outbox()}
+    assert told == {f"t{at}" for at in (BORN, BORN + 999, BORN + 2000)}
+
+
+def test_work_goes_to_the_server_in_whose_time_it_was_done(ledger: Ledger) -> None:
+    moment = BORN + 60_000
+    ledger.follow(Source.CLAUDE, sent_to(("home", 0), ("work", moment)))
+    before, after = (fact("a", at_ms=moment - 1), fact("b", turn="t2", at_ms=moment))
+    ledger.book(Batch([before, after], [ended(), ended("t2")]))
+
+    ledger.queue_due(moment, device=DEVICE)
+
+    told = {row.destination: json.loads(row.body)["turn_id"] for row in ledger.outbox()}
+    assert told == {"home": "t1", "work": "t2"}
+
+
+# A clock that was ahead
+
+
+def test_a_turn_that_was_read_by_a_clock_that_was_ahead_waits_two_minutes_from_now(
+    path: Path,
+) -> None:
+    year = 365 * 24 * 3600 * 1000
+    with Ledger.open(path, prices=FLAT, now_ms=lambda: BORN + year) as ledger:
+        ledger.follow(Source.CLAUDE, sent_to(("home", 0)))
+        ledger.learn("home", corrections=True)
+        ledger.book(Batch([fact("a")], [turn()]))
+
+    with Ledger.open(path, prices=FLAT, now_ms=lambda: BORN) as ledger:
+        assert ledger.queue_due(BORN, device=DEVICE) == 0
+        assert ledger.queue_due(BORN + 119_999, device=DEVICE) == 0
+        assert ledger.queue_due(BORN + 120_000, device=DEVICE) == 1
+
+
+def test_a_wait_that_a_clock_that_was_ahead_set_is_no_longer_than_five_minutes(
+    ledger: Ledger,
+) -> None:
+    ahead = BORN + 365 * 24 * 3600 * 1000
+    (row,) = imported(ledger, "a")
+    ledger.retry(row, ahead, "503")
+    ledger.pause("home", ahead, "down")
+
+    ledger.queue_due(BORN, device=DEVICE)
+
+    assert ledger.next_due_ms() == BORN + 300_000
+    assert len(ledger.take(BORN + 300_000, 10)) == 1
+
+
+def test_a_server_may_ask_to_wait_for_a_day(ledger: Ledger) -> None:
+    day = 24 * 3600 * 1000
+    (row,) = imported(ledger, "a")
+    ledger.retry(row, BORN + day, "429")
+
+    ledger.queue_due(BORN, device=DEVICE)
+
+    assert ledger.next_due_ms() == BORN + day
 
 
 def test_a_wrong_window_is_refused(ledger: Ledger) -> None:
@@ -484,11 +559,12 @@ def test_a_wrong_window_is_refused(ledger: Ledger) -> None:
 
 
 def test_a_long_queue_is_made_in_portions(ledger: Ledger) -> None:
-    ledger.set_destination(Source.CLAUDE, "home", 0)
+    ledger.follow(Source.CLAUDE, sent_to(("home", 0)))
     ledger.book(Batch([fact(f"f{number}", turn=f"t{number}") for number in range(1200)]))
     later = BORN + QUARTER
 
-    portions = [ledger.queue_due(later, device=DeviceFacts("d", "s"), limit=1) for _ in range(4)]
+    ledger.learn("home", corrections=True)
+    portions = [ledger.queue_due(later, device=DEVICE, limit=1) for _ in range(4)]
 
     assert portions == [500, 500, 200, 0]
 

@@ -14,19 +14,16 @@ from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
 from telemhq_agents.contract.ping import Recorded
 from telemhq_agents.ledger.body import capped, compose
 from telemhq_agents.ledger.due import (
-    Destined,
     Telling,
     after_duplicate,
     base_key,
     correction,
-    destination_of,
     first_telling,
     free_key,
 )
 from telemhq_agents.ledger.records import DeviceFacts, Known, Parcel, Told
 
 BORN = 1_795_161_600_000
-QUARTER = 900_000
 DEVICE = DeviceFacts("0190-laptop", "salt")
 PARCEL = Parcel("claude", "s1", "th1", "t1", "anthropic", "opus", "shop", "my-clone", BORN)
 SPENT = Amounts(
@@ -205,24 +202,6 @@ def test_where_this_ledger_knows_all_that_the_server_holds_it_may_take_back() ->
     assert correction(replace(held, amounts=SPENT), None) is not None
 
 
-@pytest.mark.parametrize(
-    ("history", "quarter", "wanted"),
-    [
-        ([], BORN, ""),
-        ([("home", BORN)], BORN - QUARTER, ""),
-        ([("home", BORN + 1)], BORN, "home"),
-        ([("home", 0), ("work", BORN)], BORN, "work"),
-        ([("home", 0), ("work", BORN)], BORN - QUARTER, "home"),
-        ([("home", BORN), ("", BORN + QUARTER)], BORN + QUARTER, ""),
-        ([("home", BORN), ("work", 0)], BORN, "work"),
-    ],
-)
-def test_a_bucket_goes_where_its_quarter_belongs(
-    history: list[tuple[str, int]], quarter: int, wanted: str
-) -> None:
-    assert destination_of([Destined(*one) for one in history], quarter) == wanted
-
-
 # The smallest plan takes 1,024 bytes.
 
 TEXT = st.text(max_size=400)
@@ -267,3 +246,9 @@ def test_what_is_cut_stays_told_apart(one: str, other: str) -> None:
 
     assert len(json.dumps(cut, ensure_ascii=False).encode("utf-8", "replace")) <= 82
     assert (cut == other_cut) == (one == other)
+
+
+def test_a_time_before_all_clocks_is_told_as_their_first_one() -> None:
+    known = replace(KNOWN, last_ms=-62_135_596_800_001)
+
+    assert body(known)["ended_at"] == "1970-01-01T00:00:00.000Z"

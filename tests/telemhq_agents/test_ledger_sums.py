@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from telemhq_agents.ledger import steering
 from telemhq_agents.ledger.records import Batch, DeviceFacts
 from telemhq_agents.ledger.store import Ledger
 from telemhq_agents.usage import Source, Turn, TurnStatus, UsageFact
@@ -44,30 +45,38 @@ PRICES = cast("Prices", FlatPrices())
 class Machine:
     """One machine: its ledger, its clock, and a network that loses answers."""
 
-    def __init__(self, server: ModelServer, folder: Path, name: str = "ledger") -> None:
+    def __init__(
+        self, server: ModelServer, folder: Path, name: str = "ledger", since_ms: int = 0
+    ) -> None:
         self.server = server
         self.now = BORN
         self.truth = Truth.empty()
-        self.since_ms = 0
-        self._windows: list[tuple[int, int]] = []
         self._path = folder / f"{name}.sqlite3"
+        self._credentials = folder / f"{name}.json"
+        self._minutes = 0
         self.ledger = self._open()
+        self.send_to("home", since_ms)
 
     def _open(self) -> Ledger:
         ledger = Ledger.open(self._path, prices=PRICES, now_ms=lambda: self.now)
-        ledger.set_destination(Source.CLAUDE, "home", self.since_ms)
-        ledger.set_coalescing(Source.CLAUDE, self._windows)
+        ledger.learn("home", corrections=True)
+        steering.restore(ledger, self._credentials)
+        steering.coalesce(ledger, self._credentials, Source.CLAUDE, self._minutes, self.now)
         return ledger
 
-    def coalesce(self, *windows: tuple[int, int]) -> None:
-        self._windows = list(windows)
-        self.ledger.set_coalescing(Source.CLAUDE, self._windows)
+    def coalesce(self, minutes: int) -> None:
+        self._minutes = minutes
+        steering.coalesce(self.ledger, self._credentials, Source.CLAUDE, minutes, self.now)
 
-    def start_sending(self, since_ms: int) -> None:
-        self.since_ms = since_ms
-        self.ledger.close()
-        self._path.unlink()
-        self.ledger = self._open()
+    def send_to(self, destination: str, since_ms: int) -> None:
+        steering.point(
+            self.ledger,
+            self._credentials,
+            lambda held: held.with_source_sent(Source.CLAUDE, destination, since_ms),
+        )
+
+    def backfill(self, since_ms: int) -> None:
+        steering.backfill(self.ledger, self._credentials, [Source.CLAUDE], since_ms)
 
     def read(self, *events: Event) -> None:
         facts, turns = turns_and_facts(events)
@@ -87,7 +96,10 @@ class Machine:
         for leftover in self._path.parent.glob(self._path.name + "*"):
             leftover.unlink()
         self.ledger = self._open()
-        self.ledger.book(Batch(list(self.truth.facts.values()), list(self.truth.turns.values())))
+        self.ledger.book(self.everything())
+
+    def everything(self) -> Batch:
+        return Batch(list(self.truth.facts.values()), list(self.truth.turns.values()))
 
     def queue(self) -> int:
         return self.ledger.queue_due(self.now, device=DEVICE)
@@ -277,18 +289,20 @@ def test_a_machine_that_knows_more_than_the_server_tells_it_without_being_asked(
     assert server.sums() == other.truth.sums()
 
 
-def test_what_was_counted_before_the_login_in_its_own_quarter_is_sent(
+def test_a_turn_that_goes_on_after_the_login_is_sent_with_what_its_quarter_held_before(
     machine: Machine, server: ModelServer
 ) -> None:
-    machine.ledger.set_destination(Source.CLAUDE, "", BORN)
-    machine.read(fact("a"), ended())
+    machine.send_to("", BORN)
+    machine.read(fact("a"), turn(), fact("other", turn="t2"), ended("t2"))
     machine.settle()
     assert server.sums() == {}
 
-    machine.ledger.set_destination(Source.CLAUDE, "home", BORN + 60_000)
+    machine.send_to("home", BORN + MINUTE)
+    machine.read(fact("b", at_ms=BORN + MINUTE), ended())
     machine.settle()
 
-    assert server.sums() == machine.truth.sums()
+    (sent,) = server.bodies.values()
+    assert (sent["turn_id"], sent["responses"]) == ("t1", 2)
 
 
 def test_a_ledger_that_was_deleted_and_read_again_sends_the_same_keys(
@@ -361,18 +375,23 @@ def test_corrections_of_two_machines_at_once_are_worked_out_anew(
 
 
 def test_what_is_older_than_the_login_stays_here_until_a_backfill_asks_for_it(
-    machine: Machine, server: ModelServer
+    server: ModelServer, tmp_path: Path
 ) -> None:
-    machine.start_sending(BORN + QUARTER + 5 * MINUTE)
-    old, same_quarter = fact("old"), fact("new", turn="t2", at_ms=BORN + QUARTER)
-    machine.read(old, ended(), same_quarter, ended("t2", started_ms=BORN + QUARTER))
+    machine = Machine(server, tmp_path, since_ms=BORN + 5 * MINUTE)
+    old, new = fact("old"), fact("new", turn="t2", at_ms=BORN + 5 * MINUTE)
+    machine.read(old, ended(), new, ended("t2", started_ms=BORN + 5 * MINUTE))
     machine.settle()
-    assert {key[0] for key in server.sums()} == {BORN + QUARTER}
+    assert [body["turn_id"] for body in server.bodies.values()] == ["t2"]
 
-    machine.ledger.backfill("home", 0)
+    machine.backfill(0)
     machine.settle()
-
     assert server.sums() == machine.truth.sums()
+
+    before = list(server.accepted)
+    machine.lose_ledger()
+    machine.settle()
+    assert server.accepted == before
+    machine.ledger.close()
 
 
 def test_a_bucket_keeps_the_destination_it_was_first_told_to(
@@ -381,7 +400,7 @@ def test_a_bucket_keeps_the_destination_it_was_first_told_to(
     machine.read(fact("a"), ended())
     machine.settle()
 
-    machine.ledger.set_destination(Source.CLAUDE, "work", BORN + QUARTER)
+    machine.send_to("work", BORN + QUARTER)
     machine.read(
         fact("a2"), fact("b", turn="t2", at_ms=BORN + QUARTER), ended("t2", at_ms=BORN + QUARTER)
     )
@@ -390,6 +409,20 @@ def test_a_bucket_keeps_the_destination_it_was_first_told_to(
 
     rows = {row.key.endswith(".r1"): row.destination for row in machine.ledger.outbox()}
     assert rows == {True: "home", False: "work"}
+
+
+def test_a_ledger_that_was_lost_under_a_login_goes_on_where_it_was(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("a"), ended())
+    machine.settle()
+
+    machine.lose_ledger()
+    machine.read(fact("b", turn="t2", at_ms=machine.now), ended("t2", started_ms=machine.now))
+    machine.settle()
+
+    assert server.sums() == machine.truth.sums()
+    assert len(server.accepted) == 2
 
 
 def test_nothing_is_queued_for_a_parcel_whose_ping_is_still_in_the_outbox(
@@ -413,6 +446,7 @@ def test_nothing_is_queued_for_a_parcel_whose_ping_is_still_in_the_outbox(
         ([fact("a"), ended()], 0, 1),
         ([fact("a"), turn(), turn("t2", started_ms=BORN + 1)], 0, 1),
         ([fact("a"), turn(), turn("t2", started_ms=BORN + 1, thread_id="another")], 0, 0),
+        ([fact("a"), turn(), turn("t2", started_ms=BORN + 1, session_id="another")], 0, 0),
         ([fact("a")], 119_999, 0),
         ([fact("a")], 120_000, 1),
         ([turn()], 120_000, 0),
@@ -424,6 +458,7 @@ def test_nothing_is_queued_for_a_parcel_whose_ping_is_still_in_the_outbox(
         "an end ends it",
         "a later turn of the thread ends it",
         "a turn of another thread does not",
+        "nor one of another session",
         "a response of an unknown turn waits too",
         "and is sent after two minutes",
         "a turn without usage may still wait for its first response",
@@ -433,6 +468,38 @@ def test_nothing_is_queued_for_a_parcel_whose_ping_is_still_in_the_outbox(
 def test_a_turn_is_sent_once_it_is_settled(
     machine: Machine, events: list[Event], later_ms: int, due: int
 ) -> None:
+    machine.read(*events)
+    machine.now += later_ms
+
+    assert machine.queue() == due
+
+
+@pytest.mark.parametrize(
+    ("events", "later_ms", "due"),
+    [
+        ([fact("a"), ended()], 0, 1),
+        ([fact("a"), turn()], 1_799_999, 0),
+        ([fact("a"), turn()], 1_800_000, 1),
+        ([fact("a"), turn(), turn("t2", started_ms=BORN + 1)], 1_799_999, 0),
+        ([fact("a")], 1_799_999, 0),
+        ([fact("a")], 1_800_000, 1),
+    ],
+    ids=[
+        "an end ends it",
+        "a running turn may go on",
+        "half an hour of silence ends it",
+        "a later turn of the thread does not",
+        "a response of an unknown turn waits too",
+        "and is sent after half an hour",
+    ],
+)
+@pytest.mark.parametrize("learned", [False, None])
+def test_where_nothing_can_be_corrected_a_turn_is_sent_once_it_is_over(
+    machine: Machine, events: list[Event], later_ms: int, due: int, learned: bool | None
+) -> None:
+    machine.send_to("foreign", BORN)
+    if learned is not None:
+        machine.ledger.learn("foreign", corrections=learned)
     machine.read(*events)
     machine.now += later_ms
 
@@ -450,7 +517,7 @@ def test_what_ends_in_the_future_waits_for_its_time(machine: Machine) -> None:
 def test_with_coalescing_a_window_is_one_ping_and_a_correction_for_the_other_runs(
     machine: Machine, server: ModelServer
 ) -> None:
-    machine.coalesce((0, 5 * MINUTE))
+    machine.coalesce(5)
     for number in range(3):
         at = BORN + number * MINUTE
         machine.read(
@@ -465,18 +532,56 @@ def test_with_coalescing_a_window_is_one_ping_and_a_correction_for_the_other_run
     assert server.sums()[BORN, "shop", "opus", "s1", "th1", "claude"]["runs"] == 3
 
 
-def test_a_coalescing_history_given_late_moves_only_what_it_reaches(
+def test_a_window_that_begins_later_leaves_the_turns_before_it_alone(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("told"), ended())
+    machine.settle()
+    before = list(server.accepted)
+    next_quarter = machine.now - machine.now % QUARTER + QUARTER
+
+    machine.coalesce(5)
+    machine.read(
+        fact("a", turn="t2", at_ms=machine.now), ended("t2", started_ms=machine.now),
+        fact("b", turn="t3", at_ms=next_quarter), ended("t3", started_ms=next_quarter),
+    )  # fmt: skip
+    machine.settle()
+
+    spans = [server.bodies[key].get("turn_id", "window") for key in server.accepted]
+    assert spans == ["t1", "t2", "window"]
+    assert server.accepted[:1] == before
+    assert server.sums() == machine.truth.sums()
+
+
+def test_a_ledger_that_was_lost_does_not_take_the_first_window_back_to_what_was_told(
+    machine: Machine, server: ModelServer
+) -> None:
+    machine.read(fact("told"), ended())
+    machine.settle()
+
+    machine.lose_ledger()
+    machine.coalesce(5)
+    machine.settle()
+
+    assert len(server.accepted) == 1
+    assert server.sums() == machine.truth.sums()
+
+
+def test_what_was_told_stays_in_its_turn_even_if_a_history_reaches_back_to_it(
     machine: Machine, server: ModelServer
 ) -> None:
     machine.read(fact("a"), ended())
-    machine.read(fact("b", turn="t2", at_ms=BORN + QUARTER), ended("t2", started_ms=BORN + QUARTER))
-
-    machine.coalesce((BORN + QUARTER, 5 * MINUTE))
     machine.settle()
 
-    spans = sorted(body.get("turn_id", "window") for body in server.bodies.values())
-    assert spans == ["t1", "window"]
+    machine.ledger.set_coalescing(Source.CLAUDE, [(0, 5 * MINUTE)])
+    machine.settle()
+    assert len(server.accepted) == 1
+
+    machine.read(fact("a", output_tokens=99), fact("b", at_ms=BORN + 1), ended(at_ms=BORN + 2))
+    machine.settle()
     assert server.sums() == machine.truth.sums()
+    (correction,) = [body for body in server.bodies.values() if body.get("kind") == "correction"]
+    assert (correction["output_tokens"], correction.get("responses", 0)) == (89, 0)
 
 
 # Histories. Pools are small, so that facts grow, move and collide.
@@ -528,6 +633,8 @@ DEEDS = st.one_of(
     st.tuples(st.just("queue"), st.none()),
     st.tuples(st.just("send"), st.randoms(use_true_random=False)),
     st.tuples(st.just("crash"), st.none()),
+    st.tuples(st.just("lose"), st.none()),
+    st.tuples(st.just("coalesce"), st.sampled_from([0, 1, 3, 5, 15])),
     st.tuples(st.just("hour"), st.randoms(use_true_random=False)),
     st.tuples(st.just("hour"), st.randoms(use_true_random=False)),
 )
@@ -543,6 +650,10 @@ def _do(machine: Machine, deed: str, value: object) -> None:
             machine.queue()
         case "crash", None:
             machine.crash()
+        case "lose", None:
+            machine.lose_ledger()
+        case "coalesce", int():
+            machine.coalesce(value)
         case _:
             dice = cast("Random", value)
             if deed == "hour":
@@ -566,7 +677,7 @@ def test_the_server_sums_what_the_ledger_sums_whatever_happens_to_one_machine(
     with tempfile.TemporaryDirectory() as folder:
         server = ModelServer()
         machine = Machine(server, Path(folder))
-        machine.coalesce(*([(0, window * MINUTE)] if window else []))
+        machine.coalesce(window)
         for deed, value in deeds:
             _do(machine, deed, value)
 

@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from telemhq_agents.privacy import ProjectNamer, cwd_hash, log_project, project, repository_name
 
@@ -39,6 +41,30 @@ def checkout(top: Path, url: str = "git@github.com:acme/shop.git") -> Path:
         ("https://dev.azure.com/acme/x/_git/shop", "shop"),
         ("https://ada:secret@github.com", ""),
         ("https://github.com/", ""),
+        ("https://github.com", ""),
+        ("https:SECRETTOK11@github.com", ""),
+        ("https:SECRET", ""),
+        ("git+ssh:SECRET", ""),
+        ("https:/ada:SECRET@host", ""),
+        ("user:SECRETPW12@host.example", ""),
+        ("user:SECRETPW12@host.example:22", ""),
+        ("user:SECRETPW12@host.example/shop.git", "shop"),
+        ("user:SECRET@host:shop.git", ""),
+        ("//host:SECRET", ""),
+        ("https://ada:SEC/RET@host", ""),
+        ("https://ada:SEC/RET@host/acme/shop", "shop"),
+        ("https://ada:SEC/RET#x@host/acme/shop", ""),
+        ("https://ada:SEC?RET@host/acme/shop", ""),
+        ("https://host/ada%40SECRET", ""),
+        ("https://host/shop.git;SECRET", ""),
+        ("https://host/shop.git ; SECRETCOMMENT", ""),
+        ("https://host/acme/sh\top", ""),
+        ("https://host/acme/sh\x00op", ""),
+        ("https://host/acme/..", ""),
+        ("ext::ssh -i SECRETKEY7 host", ""),
+        ("ext::https://host/acme/shop", ""),
+        ("git@[::1]:shop.git", ""),
+        ("https://dev.azure.com/acme/_git/My%20Shop", "My%20Shop"),
         ("", ""),
     ],
 )
@@ -52,6 +78,45 @@ def test_a_project_is_named_after_its_remote_from_anywhere_inside(tmp_path: Path
     inside.mkdir(parents=True)
 
     assert project(str(top)) == project(str(inside)) == "shop"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("https://github.com/acme/shop.git ; SECRETCOMMENT", "shop"),
+        ("https://github.com/acme/shop.git # SECRETCOMMENT", "shop"),
+        ("https://github.com/acme/shop.git;SECRETCOMMENT", "shop"),
+        ('"https://github.com/acme/shop.git" ; "SECRETCOMMENT"', "shop"),
+        ('https://github.com/"acme;x"/shop.git#/SECRET', "shop"),
+        ('"https://github.com/acme/sh\\"op"', 'sh"op'),
+        ("C:\\\\git\\\\shop.git", "shop"),
+        ("https://ada:x/SECRET\\\n@host/acme/shop.git", "shop"),
+        ("https:SECRETTOK11@github.com", "my-clone"),
+        ("ext::ssh -i SECRETKEY7 host", "my-clone"),
+        ("; SECRET", "my-clone"),
+    ],
+)
+def test_a_remote_is_read_as_git_reads_it(tmp_path: Path, value: str, name: str) -> None:
+    assert project(str(checkout(tmp_path / "my-clone", value))) == name
+
+
+WORD = st.text("abcXYZ019-._~%:@;#?&= \t/\\\\", max_size=6)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    scheme=st.sampled_from(["https://", "https:", "ssh://", "git@", "", "//", "ext::", "file://"]),
+    before=WORD,
+    after=st.sampled_from(["", ":x", "?", "#"]).flatmap(lambda mark: WORD.map(mark.__add__)),
+    host=st.sampled_from(["@host", "@host:22", "@[::1]"]),
+    path=st.sampled_from(["", "/", "/shop", "/acme/shop.git", ":shop", ":acme/shop"]),
+)
+def test_a_secret_before_the_host_never_becomes_a_name(
+    scheme: str, before: str, after: str, host: str, path: str
+) -> None:
+    url = f"{scheme}{before}SECRET{after}{host}{path}"
+
+    assert "SECRET" not in repr(ProjectNamer().place("/home/dev/gone", repository_name(url)))
 
 
 def test_origin_is_preferred_to_other_remotes(tmp_path: Path) -> None:
@@ -116,7 +181,7 @@ def test_a_directory_that_is_not_here_has_its_own_name(cwd: str, name: str) -> N
 def test_the_logs_own_remote_comes_before_the_checkout(tmp_path: Path) -> None:
     top = checkout(tmp_path / "x")
 
-    place = ProjectNamer().place(str(top), "https://u:p@h/acme/blog.git")
+    place = ProjectNamer().place(str(top), "blog")
 
     assert (place.cwd, place.project, place.log_project) == (str(top), "blog", "blog")
 
@@ -127,7 +192,7 @@ def test_the_name_for_keys_follows_from_the_log_alone(tmp_path: Path) -> None:
     assert ProjectNamer().place(str(top)).log_project == "my-clone"
     assert log_project("/a/b") == "b"
     assert log_project("C:\\a\\b\\") == "b"
-    assert log_project("/a/b", "git@h:o/c.git") == "c"
+    assert log_project("/a/b", "c") == "c"
 
 
 def test_a_name_is_looked_up_once(tmp_path: Path) -> None:
@@ -165,7 +230,7 @@ def test_a_hidden_name_stays_hidden_where_the_log_tells_the_remote(tmp_path: Pat
     top = checkout(tmp_path / "x")
     (top / ".telemhq.toml").write_text("private = true")
 
-    assert project(str(top), "https://h/acme/secret-plan.git") == "private"
+    assert project(str(top), "secret-plan") == "private"
 
 
 def test_a_file_above_the_checkout_has_no_say(tmp_path: Path) -> None:

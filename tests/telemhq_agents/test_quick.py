@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from telemhq_agents.delivery.quick import Outcome, send
-from tests.telemhq_agents.doors import Answer, open_door
+from tests.telemhq_agents.doors import Answer, dripping_door, open_door
 
 
 def test_a_ping_arrives_with_its_key_and_body() -> None:
@@ -71,6 +71,21 @@ def test_a_server_that_never_answers_is_given_up_on() -> None:
         answer = send(url, "run:1", b"{}", timeout_s=0.1)
 
     assert (answer.outcome, answer.sent) == (Outcome.LATER, True)
+
+
+def test_a_server_that_drips_its_answer_has_no_longer_than_one_that_is_silent() -> None:
+    with dripping_door() as url:
+        answer = send(url, "run:1", b"{}", timeout_s=0.3)
+
+    assert (answer.outcome, answer.sent) == (Outcome.LATER, True)
+
+
+def test_a_long_problem_is_told_in_its_own_words_all_the_same() -> None:
+    body = b'{"type": "about:blank", "title": "Not today", "detail": "%b"}' % (b"x" * 1000)
+    with open_door(lambda _key, _body: (422, {}, body)) as door:
+        answer = send(door.url, "run:1", b"{}")
+
+    assert answer.detail.startswith("Not today; xxx")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -12,9 +12,6 @@ from hypothesis import strategies as st
 from telemhq_agents import tail
 from telemhq_agents.ledger.records import Cursor
 from telemhq_agents.usage import Source
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 READ_TO = 200
 
@@ -256,3 +253,20 @@ def test_from_any_line_on_the_rest_is_the_same(
 
     assert [entry.data for entry in everything] == content.split(b"\n")[:-1]
     assert list(tail.lines(log, offset)) == everything[line:]
+
+
+def test_only_what_leads_to_a_regular_file_is_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    names = ["file", "link", "gone", "pipe", "nowhere", "file/below", "."]
+
+    assert [name for name in names if tail.is_regular(tmp_path / name)] == ["file", "link"]
+    assert not tail.is_regular(Path("/dev/zero"))
+
+
+def test_what_cannot_be_asked_about_is_left_to_its_reader(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    assert tail.is_regular(tmp_path / "loop")

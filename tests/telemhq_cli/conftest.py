@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -127,6 +129,33 @@ def ping_server() -> Iterator[PingServer]:
     http.shutdown()
     http.server_close()
     thread.join()
+
+
+@pytest.fixture
+def dripping_url() -> Iterator[str]:
+    """Where a server answers every request, a byte of a header at a time, and never ends."""
+    over = threading.Event()
+    door = socket.create_server(("127.0.0.1", 0))
+    door.settimeout(0.05)
+
+    def drip(line: socket.socket) -> None:
+        with contextlib.suppress(OSError), line:
+            line.recv(65_536)
+            line.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not over.wait(0.05):
+                line.sendall(b"x")
+
+    def serve() -> None:
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                threading.Thread(target=drip, args=(door.accept()[0],), daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{door.getsockname()[1]}"
+    over.set()
+    thread.join()
+    door.close()
 
 
 @dataclass

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
+import sqlite3
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from claude_code_hooks import install
-from telemhq_agents import clock, credentials, spool
+from telemhq_agents import clock, spool
 from telemhq_agents.credentials import Destination
+from telemhq_agents.ledger import steering
 from telemhq_agents.ledger.store import Ledger
 from telemhq_agents.locations import Locations
 from telemhq_agents.usage import Source
@@ -22,7 +26,9 @@ from tests.telemhq_cli.logs import ClaudeSession, CodexSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from telemhq_agents.credentials import Credentials
     from tests.telemhq_cli.conftest import Machine, PingServer
 
 DAY_MS = 24 * 3600 * 1000
@@ -30,14 +36,18 @@ DAY_MS = 24 * 3600 * 1000
 
 def send_to(machine: Machine, server: PingServer, since_ms: int) -> None:
     """Point both collectors of a machine at a server, as a login would."""
-    for source in Source:
-        destination = Destination(f"default:{source}:1", server.ping_url, source.value, "default")
-        credentials.change(
-            machine.ours / "credentials.json",
-            lambda held, new=destination: held.with_destination(new),  # type: ignore[misc]
-        )
-        with Ledger.open(machine.ours / "ledger.sqlite3") as ledger:
-            ledger.set_destination(source, destination.id, since_ms)
+    path = machine.ours / "credentials.json"
+
+    def pointed(held: Credentials) -> Credentials:
+        for source in Source:
+            id_ = f"default:{source}:1"
+            destination = Destination(id_, server.ping_url, source.value, "default")
+            held = held.with_destination(destination)
+            held = held.with_source_sent(source.value, id_, since_ms)
+        return held
+
+    with Ledger.open(machine.ours / "ledger.sqlite3") as ledger:
+        steering.point(ledger, path, pointed)
 
 
 @contextlib.contextmanager
@@ -136,6 +146,130 @@ def test_a_second_agent_says_who_runs_and_ends(machine: Machine) -> None:
 
         assert second.returncode == 1
         assert f"process {first.pid}" in second.stderr
+        assert "Following" not in second.stderr
+
+
+def test_what_the_agent_does_is_for_its_owner_to_read(machine: Machine) -> None:
+    with running(machine, "agent", "run"):
+        until(lambda: is_up(machine))
+
+        assert (machine.ours / "agent.json").stat().st_mode & 0o777 == 0o600
+
+
+IMPATIENT = (
+    "import sys; from telemhq_agents.ledger import connection; connection.BUSY_TIMEOUT_S = 0.2; "
+    "from telemhq_cli.main import main; sys.exit(main())"
+)
+
+
+@contextlib.contextmanager
+def running_impatiently(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
+    """Run an agent that waits for a ledger in use for a fifth of a second, not for thirty."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, "agent", "run"],
+        env=machine.environ,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        until(lambda: last_pass(machine))
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def last_pass(machine: Machine) -> Any:
+    return json.loads(machine.run("agent", "status", "--json").stdout)["last_pass_at"]
+
+
+def problems(machine: Machine) -> str:
+    told = json.loads((machine.ours / "agent.json").read_bytes())
+    return " ".join(told["last_pass"]["problems"])
+
+
+def test_an_agent_outlives_a_ledger_that_somebody_holds(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    now = clock.now_ms()
+    send_to(machine, ping_server, now - DAY_MS)
+    session = CodexSession(machine.home / "codex", now - 5000)
+
+    with running_impatiently(machine) as agent:
+        holder = sqlite3.connect(machine.ours / "ledger.sqlite3", isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        session.turn(clock.now_ms(), 100, 10)
+        until(lambda: "held by another process" in problems(machine))
+        time.sleep(2)  # long enough to fail, and to be told, again
+        holder.execute("ROLLBACK")
+        holder.close()
+        until(lambda: tokens(ping_server) == [100])
+        until(lambda: problems(machine) == "")
+
+    assert agent.stderr is not None
+    told = agent.stderr.read().decode()
+    agent.stderr.close()
+    assert agent.returncode == 0
+    assert told.count("held by") == 1
+
+
+def test_an_agent_outlives_a_disk_that_is_full_for_a_while(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    now = clock.now_ms()
+    send_to(machine, ping_server, now - DAY_MS)
+    session = CodexSession(machine.home / "codex", now - 5000)
+
+    with running_impatiently(machine) as agent:
+        resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        session.turn(clock.now_ms(), 100, 10)
+        until(lambda: problems(machine))
+        assert agent.poll() is None
+        no_limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, no_limit)
+        until(lambda: tokens(ping_server) == [100])
+
+    assert agent.stderr is not None
+    agent.stderr.close()
+    assert agent.returncode == 0
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_an_agent_whose_ledger_is_moved_away_goes_on_with_the_one_in_its_place(
+    machine: Machine, replaced: bool
+) -> None:
+    now = clock.now_ms()
+    session = CodexSession(machine.home / "codex", now - 5000)
+    session.turn(now - 4000, 100, 10)
+    place = machine.ours / "ledger.sqlite3"
+
+    with running(machine, "agent", "run") as agent:
+        until(lambda: is_up(machine))
+        agent.send_signal(signal.SIGSTOP)  # so that it sees all of the move or nothing
+        for part in list(machine.ours.glob("ledger.sqlite3*")):
+            part.rename(machine.home / part.name)
+        if replaced:
+            Ledger.open(place).close()
+        agent.send_signal(signal.SIGCONT)
+        session.turn(clock.now_ms(), 200, 20)
+        until(lambda: place.exists() and known_to(place) == 300)
+
+
+def known_to(path: Path) -> int:
+    with Ledger.open(path) as ledger:
+        return ledger.usage(()).total.input_tokens
+
+
+@pytest.mark.parametrize("broken", ["ledger.sqlite3", "credentials.json", "config.toml"])
+def test_an_agent_does_not_start_on_what_it_cannot_read(machine: Machine, broken: str) -> None:
+    machine.ours.mkdir()
+    (machine.ours / broken).write_text("neither a table nor an object, " * 40)
+    (machine.ours / broken).chmod(0o600)
+
+    done = machine.run("agent", "run")
+
+    assert done.returncode in {3, 7}
+    assert broken in done.stderr
 
 
 @pytest.mark.parametrize(

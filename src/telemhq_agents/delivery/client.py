@@ -5,7 +5,9 @@ A problem body becomes RefusedError, silence UnreachableError; nobody outside se
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -13,13 +15,19 @@ import httpx
 import msgspec
 
 from telemhq_agents.contract import resources, routes
-from telemhq_agents.contract.ping import IDEMPOTENCY_HEADER, Capabilities, Instructions
+from telemhq_agents.contract.ping import (
+    IDEMPOTENCY_HEADER,
+    REPLAYED_HEADER,
+    Capabilities,
+    Instructions,
+)
 from telemhq_agents.contract.problem import Problem
+from telemhq_agents.delivery import quick
 from telemhq_agents.delivery.outcome import NoReply, Reply, words_of
-from telemhq_agents.errors import RefusedError, UnreachableError
+from telemhq_agents.errors import RefusedError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 T = TypeVar("T")
@@ -41,7 +49,8 @@ _BEFORE_SENDING = (
 class ApiClient:
     """The server's JSON API, asked with one key, in one account.
 
-    Every method raises RefusedError (with the server's problem) and UnreachableError.
+    Every method raises RefusedError (with the server's problem) and UnreachableError; making one
+    raises UsageError for a key that no header can hold.
     """
 
     def __init__(
@@ -53,6 +62,11 @@ class ApiClient:
         timeout_s: float = API_TIMEOUT_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise UsageError(
+                "This is no API key: it holds characters that none has.",
+                "Correct TELEMHQ_API_KEY, or: telemhq login",
+            )
         self._url = url.rstrip("/")
         self._account = account
         headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
@@ -221,11 +235,16 @@ class ApiClient:
 
 
 class PingSender:
-    """Sends pings and asks ping doors what they can do. Usable from several threads."""
+    """Sends pings and asks ping doors what they can do. Usable from several threads.
+
+    Nothing takes longer than `timeout_s` altogether: not a resolver that hangs, not a server that
+    answers byte by byte.
+    """
 
     def __init__(
         self, *, timeout_s: float = PING_TIMEOUT_S, transport: httpx.BaseTransport | None = None
     ) -> None:
+        self._timeout_s = timeout_s
         self._http = httpx.Client(
             headers={"User-Agent": USER_AGENT}, timeout=timeout_s, transport=transport
         )
@@ -256,31 +275,82 @@ class PingSender:
             headers["Content-Type"] = "application/json"
         if fresh:
             headers["Connection"] = "close"
-        try:
-            response = self._http.post(url, content=body, headers=headers)
-        except _BEFORE_SENDING as error:
-            return NoReply(_reason(error), sent=False)
-        except httpx.InvalidURL as error:
-            return Reply(404, {}, f"the ping URL cannot be used: {error}".encode())
-        except httpx.HTTPError as error:
-            return NoReply(_reason(error), sent=True)
-        return Reply(response.status_code, _lower(response), response.content[:LONGEST_PING_ANSWER])
+        return self._ask("POST", url, headers, body)
 
     def capabilities(self, url: str) -> Capabilities | Reply | NoReply:
         """Ask a ping door what it can do; the answer itself where it is no such description.
 
         A door that answers JSON but names no capabilities is a foreign server's and has none.
         """
+        match self._ask("GET", url, {"Accept": "application/json"}):
+            case NoReply(reason):
+                return NoReply(reason, sent=False)
+            case Reply(status) as reply:
+                return _capabilities(reply) if 200 <= status < 300 else reply  # noqa: PLR2004 - HTTP's own class
+
+    def _ask(
+        self, method: str, url: str, headers: dict[str, str], body: bytes = b""
+    ) -> Reply | NoReply:
+        begun: list[str] = []
+
+        def follow(event: str, _: object) -> None:
+            if event.endswith("send_request_headers.started"):
+                begun.append(event)
+
+        def ask() -> Reply | NoReply:
+            try:
+                response = self._http.request(
+                    method, url, content=body, headers=headers, extensions={"trace": follow}
+                )
+            except _BEFORE_SENDING as error:
+                return NoReply(_reason(error), sent=False)
+            except httpx.InvalidURL as error:
+                return Reply(404, {}, f"the ping URL cannot be used: {error}".encode())
+            except httpx.HTTPError as error:
+                return NoReply(_reason(error), sent=True)
+            answer = response.content[:LONGEST_PING_ANSWER]
+            return Reply(response.status_code, _lower(response), answer)
+
         try:
-            response = self._http.get(url, headers={"Accept": "application/json"})
-        except httpx.InvalidURL as error:
-            return Reply(404, {}, f"the ping URL cannot be used: {error}".encode())
-        except httpx.HTTPError as error:
-            return NoReply(_reason(error), sent=False)
-        reply = Reply(response.status_code, _lower(response), response.content)
-        if not response.is_success:
-            return reply
-        return _capabilities(reply)
+            return _within(self._timeout_s, ask)
+        except TimeoutError:
+            return NoReply(f"no answer within {self._timeout_s:g} s", sent=bool(begun))
+
+
+def send_now(url: str, key: str, body: bytes, *, timeout_s: float) -> quick.Answer:
+    """Do what `quick.send` does, also where a proxy or a name stands between."""
+    try:
+        sender = PingSender(timeout_s=timeout_s)
+    except (httpx.InvalidURL, ValueError, ImportError) as error:
+        reason = f"the proxy cannot be used: {_reason(error)}"
+        return quick.Answer(quick.Outcome.LATER, 0, reason, sent=False)
+    with sender:
+        said = sender.ping(url, key, body)
+    if isinstance(said, NoReply):
+        return quick.Answer(quick.Outcome.LATER, 0, said.reason, sent=said.sent)
+    replayed = said.headers.get(REPLAYED_HEADER.lower(), "").lower() == "true"
+    return quick.answer_of(said.status, said.body, replayed=replayed)
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what `work` does, or raise TimeoutError when its time is up.
+
+    httpx bounds each wait, but neither their sum nor the resolver. Work that overstays is left to
+    a thread that nobody waits for, which ends with its connection.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - handed on to whoever waits
+            done.set_exception(error)
+
+    try:
+        Thread(target=run, daemon=True).start()
+    except RuntimeError:  # no thread to be had: then it takes what it takes
+        return work()
+    return done.result(seconds)
 
 
 def _capabilities(reply: Reply) -> Capabilities | NoReply:

@@ -12,10 +12,10 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from telemhq_agents import clock
-from telemhq_agents.contract.ping import KIND_RUN, KIND_START, Capabilities
+from telemhq_agents.contract.ping import KIND_CORRECTION, KIND_RUN, KIND_START, Capabilities
 from telemhq_agents.delivery import outcome as outcomes
 from telemhq_agents.delivery.outcome import Attempt, NoReply, judge
 
@@ -28,6 +28,21 @@ if TYPE_CHECKING:
     from telemhq_agents.ledger.records import OutboxRow
     from telemhq_agents.ledger.store import Ledger
 
+SPENT = (
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+    "unpriced_tokens",
+    "cost_usd",
+)
+"""What of a correction a server without corrections would show wrongly without it."""
+
+NOT_UNDERSTOOD = outcomes.Park(
+    "not understood by this server, which records runs only", whole=False
+)
 IN_FLIGHT = 4
 AT_ONCE = 64
 PATIENCE = 3
@@ -115,20 +130,33 @@ class _Run:
         """Learn about the row's destination; settle what cannot be sent."""
         if row.destination in self._closed or not self._is_open(row):
             return False
-        if self._capable[row.destination].idempotency:
+        capable = self._capable[row.destination]
+        if _takes_corrections(capable):
             return True
+        body = _body(row)
+        kind = str(body.get("kind") or KIND_RUN)
+        if kind == KIND_CORRECTION:
+            self._leave_uncorrected(row, body)
+            return False
+        return capable.idempotency or self._may_send_unprotected(row, kind)
+
+    def _may_send_unprotected(self, row: OutboxRow, kind: str) -> bool:
         if row.sending:
             self._doubt(row, "the program ended while it was being sent")
-            return False
-        kind = _kind(row)
-        if kind == KIND_START:
+        elif kind == KIND_START:
             self._ledger.forget(row)  # its end tells the whole run; here it would count as one more
-            return False
-        if kind != KIND_RUN:
-            reason = "not understood by this server, which records runs only"
-            self._settle(row, outcomes.Park(reason, whole=False))
-            return False
-        return True
+        elif kind != KIND_RUN:
+            self._settle(row, NOT_UNDERSTOOD)
+        else:
+            return True
+        return False
+
+    def _leave_uncorrected(self, row: OutboxRow, body: dict[str, Any]) -> None:
+        """Show what the server's tokens and cost lack; what it counts by itself is dropped."""
+        if any(body.get(name) for name in SPENT):
+            self._settle(row, NOT_UNDERSTOOD)
+        else:
+            self._ledger.forget(row)
 
     def _is_open(self, row: OutboxRow) -> bool:
         destination = row.destination
@@ -141,6 +169,7 @@ class _Run:
         found = self._sender.capabilities(url)
         if isinstance(found, Capabilities):
             self._capable[destination] = found
+            self._ledger.learn(destination, corrections=_takes_corrections(found))
             return True
         self._settle(row, judge(found, self._attempt(row, idempotent=True)))
         self._closed.add(destination)
@@ -236,10 +265,14 @@ class _Run:
         return destination.partition("/ping/")[0]
 
 
-def _kind(row: OutboxRow) -> str:
-    """Return what a body says it is: run, correction or start."""
+def _takes_corrections(capable: Capabilities) -> bool:
+    """Tell whether a server takes corrections, and each of them once."""
+    return capable.corrections and capable.idempotency
+
+
+def _body(row: OutboxRow) -> dict[str, Any]:
     try:
         body = json.loads(row.body or b"{}")
     except ValueError:
-        return KIND_RUN
-    return str(body.get("kind") or KIND_RUN) if isinstance(body, dict) else KIND_RUN
+        return {}
+    return body if isinstance(body, dict) else {}

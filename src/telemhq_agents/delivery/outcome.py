@@ -6,20 +6,17 @@ gives receipts (a captive portal's page, a proxy's) is no answer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import msgspec
 
 from telemhq_agents.contract.ping import REPLAYED_HEADER, Receipt, Recorded
+from telemhq_agents.delivery import quick
+from telemhq_agents.ledger.records import LONGEST_DELAY_MS, LONGEST_WAIT_MS
 
 FIRST_DELAY_MS = 1_000
-LONGEST_DELAY_MS = 300_000
-LONGEST_RETRY_AFTER_MS = 24 * 3600 * 1000
-WORDS_KEPT = 300
 
 NOT_TAKEN = frozenset({408, 425, 429, 503})
 """Statuses by which a server says that it took nothing and may be asked again."""
@@ -143,16 +140,7 @@ def receipt_of(answer: Reply) -> Receipt | None:
 
 def words_of(answer: Reply) -> str:
     """Return what a problem body says, in one line; of other bodies, how they begin."""
-    try:
-        problem: Any = json.loads(answer.body)
-    except ValueError:
-        problem = None
-    if isinstance(problem, dict):
-        said = [problem.get(name) for name in ("title", "detail", "next")]
-        text = "; ".join(one for one in said if isinstance(one, str) and one)
-    else:
-        text = answer.body[:WORDS_KEPT].decode("utf-8", "replace")
-    return " ".join(text.split())[:WORDS_KEPT] or "without a word"
+    return quick.words_of(answer.body)
 
 
 def back_off_ms(attempts: int, dice: Callable[[], float]) -> int:
@@ -185,4 +173,4 @@ def retry_after_ms(text: str, now_ms: int) -> int:
             asked = int(parsedate_to_datetime(text).timestamp() * 1000) - now_ms
         except (ValueError, TypeError, OverflowError):
             return 0
-    return min(max(asked, 0), LONGEST_RETRY_AFTER_MS)
+    return min(max(asked, 0), LONGEST_WAIT_MS)

@@ -10,13 +10,15 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from telemhq_agents import clock
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
 TIMEOUT_S = 3.0
 LONGEST_ANSWER = 64 * 1024
-WORDS_KEPT = 200
+WORDS_KEPT = 300
 _NOT_TAKEN = frozenset({408, 425, 429})
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -62,7 +64,11 @@ def send(
     timeout_s: float = TIMEOUT_S,
     environ: Mapping[str, str] = os.environ,
 ) -> Answer:
-    """POST a ping and return what became of it; `timeout_s` bounds each wait, not their sum."""
+    """POST a ping and return what became of it; `timeout_s` bounds all waits together.
+
+    A resolver that hangs is the one thing that nothing here can bound.
+    """
+    until_ns = clock.monotonic_ns() + int(timeout_s * 1e9)
     door = _door(url)
     if door is None or not is_direct(url, environ):
         return Answer(
@@ -71,13 +77,14 @@ def send(
     sent = False
     try:
         request = _request(door, key, body)
-        with _connected(door, timeout_s) as line:
+        with _connected(door, until_ns) as line:
             sent = True
+            line.settimeout(_left_s(until_ns))
             line.sendall(request)
-            status, headers, said = _read(line)
+            status, headers, said = _read(line, until_ns)
     except (OSError, ValueError) as error:
         return Answer(Outcome.LATER, 0, str(error) or type(error).__name__, sent=sent)
-    return _answer(status, said, replayed=headers.get("idempotency-replayed", "") == "true")
+    return answer_of(status, said, replayed=headers.get("idempotency-replayed", "") == "true")
 
 
 def is_direct(url: str, environ: Mapping[str, str] = os.environ) -> bool:
@@ -130,25 +137,35 @@ def _request(door: Door, key: str, body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
-def _connected(door: Door, timeout_s: float) -> socket.socket:
+def _left_s(until_ns: int) -> float:
+    """Return the seconds that are left. Raises TimeoutError when none are."""
+    left_ns = until_ns - clock.monotonic_ns()
+    if left_ns <= 0:
+        raise TimeoutError("timed out")
+    return left_ns / 1e9
+
+
+def _connected(door: Door, until_ns: int) -> socket.socket:
     import socket  # noqa: PLC0415 - the job is started before this loads
 
-    line = socket.create_connection((door.name, door.port), timeout_s)
+    line = socket.create_connection((door.name, door.port), _left_s(until_ns))
     if door.scheme == "http":
         return line
     import ssl  # noqa: PLC0415 - 10 ms that http does not need
 
     try:
+        line.settimeout(_left_s(until_ns))
         return ssl.create_default_context().wrap_socket(line, server_hostname=door.name)
     except (OSError, ValueError):
         line.close()
         raise
 
 
-def _read(line: socket.socket) -> tuple[int, dict[str, str], bytes]:
+def _read(line: socket.socket, until_ns: int) -> tuple[int, dict[str, str], bytes]:
     """Read an answer to its end, or as much as it announced. Raises ValueError for what is none."""
     taken = b""
     while len(taken) < LONGEST_ANSWER and not _is_whole(taken):
+        line.settimeout(_left_s(until_ns))
         block = line.recv(LONGEST_ANSWER)
         if not block:
             break
@@ -169,14 +186,30 @@ def _is_whole(taken: bytes) -> bool:
     return bool(end and announced and length.isdigit() and len(said) >= int(length))
 
 
-def _answer(status: int, said: bytes, *, replayed: bool) -> Answer:
-    words = " ".join(said[:WORDS_KEPT].decode("utf-8", "replace").split())
+def answer_of(status: int, said: bytes, *, replayed: bool) -> Answer:
+    """Return what an answer means to a ping, whoever received it."""
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own classes
         if said.lstrip().startswith(b"<"):
-            reason = f"the answer is a page, no receipt: {words}"
+            reason = f"the answer is a page, no receipt: {words_of(said)}"
             return Answer(Outcome.LATER, status, reason, sent=True)
         outcome = Outcome.DUPLICATE if replayed else Outcome.DELIVERED
         return Answer(outcome, status, "", sent=True)
     if status >= 500 or status in _NOT_TAKEN:  # noqa: PLR2004 - same
-        return Answer(Outcome.LATER, status, words, sent=True)
-    return Answer(Outcome.REFUSED, status, words, sent=True)
+        return Answer(Outcome.LATER, status, words_of(said), sent=True)
+    return Answer(Outcome.REFUSED, status, words_of(said), sent=True)
+
+
+def words_of(body: bytes) -> str:
+    """Return what a problem body says, in one line; of other bodies, how they begin."""
+    import json  # noqa: PLC0415 - not needed for the answer that all is well
+
+    try:
+        problem = json.loads(body)
+    except (ValueError, RecursionError):
+        problem = None
+    if isinstance(problem, dict):
+        said = [problem.get(name) for name in ("title", "detail", "next")]
+        text = "; ".join(one for one in said if isinstance(one, str) and one)
+    else:
+        text = body[:WORDS_KEPT].decode("utf-8", "replace")
+    return " ".join(text.split())[:WORDS_KEPT] or "without a word"

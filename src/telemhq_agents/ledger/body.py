@@ -60,7 +60,7 @@ def _correction(telling: Telling) -> dict[str, Any]:
 
 def _bucket(telling: Telling, parcel: Parcel) -> dict[str, Any]:
     return {
-        "ended_at": to_iso(telling.told.last_ms),
+        "ended_at": to_iso(max(telling.told.last_ms, 0)),
         "provider": capped(parcel.provider, ID_BYTES),
         "model": capped(parcel.model, MODEL_BYTES),
         "project": capped(parcel.project, PROJECT_BYTES),

@@ -82,8 +82,8 @@ def _book_facts(
     changed = [row for key, row in current.items() if key in known and row != known[key].row]
     before = [known[row.key] for row in changed]
     pricing = _Pricing(prices, slots)
-    connection.executemany(_PUT_FACT, (pricing.priced(row) for row in new))
-    connection.executemany(_PUT_FACT, map(pricing.repriced, changed, before))
+    connection.executemany(_PUT_FACT, (pricing.booked(row) for row in new))
+    connection.executemany(_PUT_FACT, map(pricing.booked, changed, before))
     touched = {row.turn_key for row in new} | {row.turn_key for row in changed}
     return len(new), len(changed), touched | {stored.row.turn_key for stored in before}
 
@@ -118,10 +118,18 @@ _PUT_FACT = (
 
 
 class _Stored(NamedTuple):
-    """A fact that is in the ledger, with its frozen price."""
+    """A fact that is in the ledger, with its frozen price and where it counts."""
 
     row: FactRow
     price: tuple[int, int, str]
+    slot_ms: int
+
+
+class _StoredTurn(NamedTuple):
+    """A turn that is in the ledger, and where it counts if it has no usage."""
+
+    row: TurnRow
+    slot_ms: int
 
 
 class _Pricing:
@@ -131,8 +139,23 @@ class _Pricing:
         self._prices = prices
         self._slots = slots
 
-    def priced(self, row: FactRow) -> tuple[object, ...]:
-        """Price a fact at its own date."""
+    def booked(self, row: FactRow, before: _Stored | None = None) -> tuple[object, ...]:
+        """Price a fact at its own date, and place it.
+
+        One that only moved keeps its price, and one whose time stays keeps its slot: it may have
+        been told there.
+        """
+        if before is not None and _costs_the_same(row, before.row):
+            price = before.price
+        else:
+            price = self._price(row)
+        if before is not None and row.at_ms == before.row.at_ms:
+            slot_ms = before.slot_ms
+        else:
+            slot_ms = self._slots.slot(row.source, row.at_ms)
+        return *row, *price, quarter(row.at_ms), slot_ms, RULE_VERSION
+
+    def _price(self, row: FactRow) -> tuple[int, int, str]:
         cost = self._prices.cost(
             row.provider,
             row.model,
@@ -144,18 +167,12 @@ class _Pricing:
             row.output_tokens,
         )
         if cost is None:
-            return self._placed(row, (0, row.input_tokens + row.output_tokens, ""))
-        return self._placed(row, (cost[0], 0, cost[1]))
+            return 0, row.input_tokens + row.output_tokens, ""
+        return cost[0], 0, cost[1]
 
-    def repriced(self, row: FactRow, before: _Stored) -> tuple[object, ...]:
-        """Keep the price of a fact that only moved; price anew what grew."""
-        if row[PRICED_BY] == before.row[PRICED_BY] and row[TOKENS] == before.row[TOKENS]:
-            return self._placed(row, before.price)
-        return self.priced(row)
 
-    def _placed(self, row: FactRow, price: tuple[int, int, str]) -> tuple[object, ...]:
-        slot = self._slots.slot(row.source, row.at_ms)
-        return *row, *price, quarter(row.at_ms), slot, RULE_VERSION
+def _costs_the_same(row: FactRow, before: FactRow) -> bool:
+    return row[PRICED_BY] == before[PRICED_BY] and row[TOKENS] == before[TOKENS]
 
 
 def _book_turns(
@@ -163,14 +180,16 @@ def _book_turns(
 ) -> set[str]:
     """Return the turns to recompute."""
     known = _stored_turns(connection, {turn.key for turn in turns})
-    current = dict(known)
+    current = {key: stored.row for key, stored in known.items()}
     for turn in turns:
         seen = _turn_row(turn, places[turn.place])
         stored = current.get(turn.key)
         current[turn.key] = seen if stored is None else merge_turns(stored, seen)
-    written = [row for row in current.values() if row != known.get(row.key)]
-    connection.executemany(_PUT_TURN, (_placed(row, slots) for row in written))
-    return {row.key for row in written}
+    new = [row for key, row in current.items() if key not in known]
+    changed = [row for key, row in current.items() if key in known and row != known[key].row]
+    connection.executemany(_PUT_TURN, (_placed(row, slots, None) for row in new))
+    connection.executemany(_PUT_TURN, (_placed(row, slots, known[row.key]) for row in changed))
+    return {row.key for row in (*new, *changed)}
 
 
 def _turn_row(turn: Turn, place: int) -> TurnRow:
@@ -196,10 +215,16 @@ _PUT_TURN = (
 )
 
 
-def _placed(row: TurnRow, slots: Slots) -> tuple[object, ...]:
+def _placed(row: TurnRow, slots: Slots, before: _StoredTurn | None) -> tuple[object, ...]:
     """Add where a turn without any usage counts: when it ended, else when it started."""
-    at_ms = row.started_ms if row.ended_ms is None else row.ended_ms
+    at_ms = _counts_at(row)
+    if before is not None and at_ms == _counts_at(before.row):
+        return *row, quarter(at_ms), before.slot_ms
     return *row, quarter(at_ms), slots.slot(row.source, at_ms)
+
+
+def _counts_at(row: TurnRow) -> int:
+    return row.started_ms if row.ended_ms is None else row.ended_ms
 
 
 def _stored_facts(connection: sqlite3.Connection, keys: set[str]) -> dict[str, _Stored]:
@@ -207,20 +232,24 @@ def _stored_facts(connection: sqlite3.Connection, keys: set[str]) -> dict[str, _
     width = len(FactRow._fields)
     for some in _chunks(keys):
         rows = connection.execute(
-            f"SELECT {_FACT}, cost_nano, unpriced_tokens, price_date FROM facts "
+            f"SELECT {_FACT}, slot_ms, cost_nano, unpriced_tokens, price_date FROM facts "
             f"WHERE key IN ({', '.join('?' * len(some))})",
             some,
         )
-        found.update((row[0], _Stored(FactRow._make(row[:width]), row[width:])) for row in rows)
+        for row in rows:
+            fact, slot_ms, price = FactRow._make(row[:width]), row[width], row[width + 1 :]
+            found[fact.key] = _Stored(fact, price, slot_ms)
     return found
 
 
-def _stored_turns(connection: sqlite3.Connection, keys: set[str]) -> dict[str, TurnRow]:
-    found: dict[str, TurnRow] = {}
+def _stored_turns(connection: sqlite3.Connection, keys: set[str]) -> dict[str, _StoredTurn]:
+    found: dict[str, _StoredTurn] = {}
     for some in _chunks(keys):
         marks = ", ".join("?" * len(some))
-        rows = connection.execute(f"SELECT {_TURN} FROM turns WHERE key IN ({marks})", some)
-        found.update((row[0], TurnRow._make(row)) for row in rows)
+        rows = connection.execute(
+            f"SELECT {_TURN}, slot_ms FROM turns WHERE key IN ({marks})", some
+        )
+        found.update((row[0], _StoredTurn(TurnRow._make(row[:-1]), row[-1])) for row in rows)
     return found
 
 

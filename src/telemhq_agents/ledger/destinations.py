@@ -7,60 +7,62 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from telemhq_agents.clock import quarter
+from telemhq_agents.destined import Destined, first_difference
 from telemhq_agents.ledger.buckets import recompute, touch_source
-from telemhq_agents.ledger.due import Destined
 from telemhq_agents.ledger.slots import Slots, checked, window_at
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from telemhq_agents.ledger.slots import History
+    from telemhq_agents.destined import History
+    from telemhq_agents.ledger.slots import Windows
 
 
-def histories(connection: sqlite3.Connection) -> dict[str, list[Destined]]:
+def histories(connection: sqlite3.Connection) -> dict[str, History]:
     """Return the destinations of every source, in the order in which they were set."""
-    found: dict[str, list[Destined]] = {}
+    found: dict[str, History] = {}
     rows = connection.execute("SELECT source, destination, since_ms FROM destinations ORDER BY id")
     for source, destination, since_ms in rows:
-        found.setdefault(source, []).append(Destined(destination, since_ms))
+        found[source] = (*found.get(source, ()), Destined(destination, since_ms))
     return found
 
 
-def set_destination(
-    connection: sqlite3.Connection, source: str, destination: str, since_ms: int
-) -> None:
-    """Send what `source` adds from `since_ms` on to `destination`; "" sends it nowhere.
-
-    Setting the one that is set already only ever moves its beginning back.
-    """
-    last = connection.execute(
-        "SELECT id, destination, since_ms FROM destinations WHERE source = ? ORDER BY id DESC",
-        (source,),
-    ).fetchone()
-    if last is None or last[1] != destination:
-        connection.execute(
-            "INSERT INTO destinations (source, destination, since_ms) VALUES (?, ?, ?)",
-            (source, destination, since_ms),
-        )
-    elif since_ms < last[2]:
-        connection.execute("UPDATE destinations SET since_ms = ? WHERE id = ?", (since_ms, last[0]))
-    else:
+def follow(connection: sqlite3.Connection, source: str, history: History) -> None:
+    """Send what `source` adds where its history says, from the moment where it says otherwise."""
+    known = histories(connection).get(source, ())
+    if history == known:
         return
-    _reopen(connection, source, since_ms)
-
-
-def backfill(connection: sqlite3.Connection, destination: str, since_ms: int) -> None:
-    """Move the beginning of a destination back to `since_ms`, for each source it has."""
-    sources = connection.execute(
-        "SELECT DISTINCT source FROM destinations WHERE destination = ?", (destination,)
-    ).fetchall()
-    connection.execute(
-        "UPDATE destinations SET since_ms = min(since_ms, ?) WHERE destination = ?",
-        (since_ms, destination),
+    connection.execute("DELETE FROM destinations WHERE source = ?", (source,))
+    connection.executemany(
+        "INSERT INTO destinations (source, destination, since_ms) VALUES (?, ?, ?)",
+        [(source, one.destination, one.since_ms) for one in history],
     )
-    for (source,) in sources:
-        _reopen(connection, source, since_ms)
+    moved_ms = first_difference(known, history)
+    if moved_ms is not None:
+        _reopen(connection, source, moved_ms)
+
+
+def learn(connection: sqlite3.Connection, destination: str, *, corrections: bool) -> None:
+    """Remember whether a destination takes corrections."""
+    connection.execute(
+        "INSERT INTO abilities (destination, corrections) VALUES (?, ?) ON CONFLICT DO UPDATE "
+        "SET corrections = excluded.corrections WHERE corrections <> excluded.corrections",
+        (destination, corrections),
+    )
+
+
+def correctable(connection: sqlite3.Connection) -> set[str]:
+    """Return the destinations that are known to take corrections."""
+    rows = connection.execute("SELECT destination FROM abilities WHERE corrections")
+    return {destination for (destination,) in rows}
+
+
+def told_until(connection: sqlite3.Connection, source: str) -> int | None:
+    """Return the last quarter-hour of a source that was told; None when none ever was."""
+    found = connection.execute("SELECT max(quarter_ms) FROM told WHERE source = ?", (source,))
+    last: int | None = found.fetchone()[0]
+    return last
 
 
 def _reopen(connection: sqlite3.Connection, source: str, since_ms: int) -> None:
@@ -74,7 +76,7 @@ def _reopen(connection: sqlite3.Connection, source: str, since_ms: int) -> None:
 
 def slots(connection: sqlite3.Connection) -> Slots:
     """Return the coalescing windows of every source."""
-    found: dict[str, History] = {}
+    found: dict[str, Windows] = {}
     rows = connection.execute("SELECT source, from_ms, window_ms FROM coalescing ORDER BY from_ms")
     for source, from_ms, window_ms in rows:
         found[source] = (*found.get(source, ()), (from_ms, window_ms))
@@ -87,8 +89,8 @@ def set_coalescing(
     """Gather what `source` tells in windows, and what is in the ledger with it.
 
     `history` holds (from when, window in milliseconds or 0), each from the start of a
-    quarter-hour. Only what was never told may change its window without sums moving twice, so
-    callers add to a history and never rewrite it. Raises SettingsError for a wrong window.
+    quarter-hour. What was told stays in the turn or window in which it was told, so callers add
+    to a history and never rewrite it. Raises SettingsError for a wrong window.
     """
     new = checked(history)
     old = slots(connection).histories.get(source, ())
@@ -107,17 +109,25 @@ def set_coalescing(
         recompute(connection, now_ms)
 
 
+_IS_TOLD = """EXISTS (SELECT 1 FROM told WHERE told.source = {0}.source
+    AND told.span = CASE WHEN {0}.slot_ms < 0 THEN {0}.{1} ELSE 'w' || {0}.slot_ms END
+    AND told.session_id = {0}.session_id AND told.thread_id = {0}.thread_id
+    AND told.quarter_ms = {0}.quarter_ms)"""
+
+
 def _slot_again(
-    connection: sqlite3.Connection, source: str, history: History, from_ms: int
+    connection: sqlite3.Connection, source: str, history: Windows, from_ms: int
 ) -> None:
     bounds = [since for since, _ in history] or [from_ms]
     spans = zip([min(from_ms, bounds[0]), *bounds], [*bounds, None], strict=True)
+    tables = (("facts", "turn_key", "at_ms"), ("turns", "key", "coalesce(ended_ms, started_ms)"))
     for since, until in spans:
         window = window_at(history, since)
-        for table, at in (("facts", "at_ms"), ("turns", "coalesce(ended_ms, started_ms)")):
+        for table, turn_key, at in tables:
             slot = f"{at} - {at} % {window}" if window else "-1"
             connection.execute(
-                f"UPDATE {table} SET slot_ms = {slot} "
-                "WHERE source = ? AND quarter_ms >= ? AND quarter_ms < coalesce(?, quarter_ms + 1)",
+                f"UPDATE {table} SET slot_ms = {slot} WHERE source = ? "
+                "AND quarter_ms >= ? AND quarter_ms < coalesce(?, quarter_ms + 1) "
+                f"AND NOT {_IS_TOLD.format(table, turn_key)}",
                 (source, since, until),
             )

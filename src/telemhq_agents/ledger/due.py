@@ -7,29 +7,17 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from telemhq_agents.clock import quarter
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts, nano
 from telemhq_agents.contract.ping import FACT_KEY_PREFIX
 from telemhq_agents.ledger.records import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from telemhq_agents.contract.ping import Recorded
     from telemhq_agents.ledger.records import Known, Parcel
 
 KEY_DIGITS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Destined:
-    """From `since_ms` on (its whole quarter-hour), a source is told to `destination`.
-
-    "" tells nobody.
-    """
-
-    destination: str
-    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +27,6 @@ class Telling:
     key: str
     amounts: Amounts
     told: Told
-
-
-def destination_of(history: Iterable[Destined], quarter_ms: int) -> str:
-    """Return where a bucket of this quarter belongs, "" for nowhere.
-
-    `history` is in the order in which destinations were set; the last one that reaches back to
-    the bucket has it.
-    """
-    reaching = [one.destination for one in history if quarter(one.since_ms) <= quarter_ms]
-    return reaching[-1] if reaching else ""
 
 
 def base_key(parcel: Parcel) -> str:

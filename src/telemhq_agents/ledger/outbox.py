@@ -7,7 +7,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from telemhq_agents.ledger import due, telling
-from telemhq_agents.ledger.records import OutboxCounts, OutboxRow, OutboxState
+from telemhq_agents.ledger.records import (
+    LONGEST_DELAY_MS,
+    LONGEST_WAIT_MS,
+    OutboxCounts,
+    OutboxRow,
+    OutboxState,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -76,6 +82,16 @@ def take(
         (now_ms, now_ms, *exclude, limit),
     )
     return [_row(columns) for columns in found]
+
+
+def hear_the_clock(connection: sqlite3.Connection, now_ms: int) -> None:
+    """Shorten waits that only a clock that was ahead can have set."""
+    latest, soon = now_ms + LONGEST_WAIT_MS, now_ms + LONGEST_DELAY_MS
+    for table, column in (("outbox", "next_attempt_ms"), ("pauses", "until_ms")):
+        connection.execute(
+            f"UPDATE {table} SET {column} = ? WHERE {column} > ?",
+            (soon, latest),
+        )
 
 
 def next_due_ms(connection: sqlite3.Connection) -> int | None:

@@ -9,8 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
-from telemhq_agents.ledger import body, due
-from telemhq_agents.ledger.destinations import histories, slots
+from telemhq_agents.destined import destination_at
+from telemhq_agents.ledger import body, due, outbox
+from telemhq_agents.ledger.destinations import correctable, histories, slots
 from telemhq_agents.ledger.records import Known, Parcel
 from telemhq_agents.ledger.slots import window_at
 from telemhq_agents.ledger.telling import (
@@ -37,18 +38,23 @@ PATIENCE_WITH_EMPTY = 15
 
 # A span is ready when every turn in it has ended, or was overtaken by a later turn of its thread,
 # or when nothing was added to it for a while. A turn that has used nothing yet may still wait for
-# its first response, so that while is a longer one.
+# its first response, so that while is a longer one. It is final when every turn has ended, or
+# after the longer while: what can be corrected need not wait for that.
 _READY = """
-    SELECT o.source, o.session_id, o.thread_id, o.span FROM open_spans o
+    SELECT o.source, o.session_id, o.thread_id, o.span, o.touched_ms <= :long_quiet
+        OR coalesce(min(b.id IS NULL OR t.status <> 'running'), 0) AS final
+    FROM open_spans o
         LEFT JOIN buckets b ON b.span = o.span AND b.session_id = o.session_id
             AND b.thread_id = o.thread_id AND b.source = o.source
         LEFT JOIN turns t ON t.key = b.turn_key
     WHERE o.source IN (SELECT source FROM destinations)
     GROUP BY o.source, o.span, o.session_id, o.thread_id
-    HAVING o.touched_ms <= CASE WHEN coalesce(sum(b.responses), 0) > 0 THEN ? ELSE ? END
+    HAVING final
+        OR o.touched_ms <= :quiet AND coalesce(sum(b.responses), 0) > 0
         OR coalesce(min(CASE
         WHEN b.id IS NULL OR t.status <> 'running' THEN 1
         ELSE EXISTS (SELECT 1 FROM turns later WHERE later.source = o.source
+            AND later.session_id = coalesce(t.session_id, b.session_id)
             AND later.thread_id = coalesce(t.thread_id, b.thread_id) AND later.key <> b.turn_key
             AND later.started_ms > coalesce(t.started_ms, b.last_ms)) END), 1)"""
 
@@ -82,6 +88,12 @@ class Span(NamedTuple):
     span: str
 
 
+def hear_the_clock(connection: sqlite3.Connection, now_ms: int) -> None:
+    """Let nothing wait longer than it may because a clock that was ahead was set back."""
+    connection.execute("UPDATE open_spans SET touched_ms = ? WHERE touched_ms > ?", (now_ms,) * 2)
+    outbox.hear_the_clock(connection, now_ms)
+
+
 def queue_due(
     connection: sqlite3.Connection,
     now_ms: int,
@@ -92,18 +104,22 @@ def queue_due(
 ) -> int:
     """Queue what is due and return how many pings that were; the caller holds the transaction."""
     desk = _Desk(connection, device, now_ms)
-    ready = iter(_ready(connection, slots(connection), now_ms, settle_ms))
-    while (limit is None or desk.queued < limit) and (some := list(islice(ready, SPANS_AT_ONCE))):
+    ready = iter(_ready(connection, slots(connection), now_ms, settle_ms).items())
+    while (limit is None or desk.queued < limit) and (some := dict(islice(ready, SPANS_AT_ONCE))):
         _consider(connection, desk, some)
     return desk.queued
 
 
 def _ready(
     connection: sqlite3.Connection, windows: Slots, now_ms: int, settle_ms: int
-) -> list[Span]:
-    quiet = (now_ms - settle_ms, now_ms - settle_ms * PATIENCE_WITH_EMPTY)
-    rows = connection.execute(_READY, quiet).fetchall()
-    return [span for span in map(Span._make, rows) if _is_over(span, windows, now_ms)]
+) -> dict[Span, bool]:
+    """Return what is ready, and whether it is final."""
+    quiet = {
+        "quiet": now_ms - settle_ms,
+        "long_quiet": now_ms - settle_ms * PATIENCE_WITH_EMPTY,
+    }
+    found = {Span(*row[:4]): bool(row[4]) for row in connection.execute(_READY, quiet)}
+    return {span: final for span, final in found.items() if _is_over(span, windows, now_ms)}
 
 
 def _is_over(span: Span, windows: Slots, now_ms: int) -> bool:
@@ -115,7 +131,7 @@ def _is_over(span: Span, windows: Slots, now_ms: int) -> bool:
     return start + window_at(history, start) <= now_ms
 
 
-def _consider(connection: sqlite3.Connection, desk: _Desk, spans: list[Span]) -> None:
+def _consider(connection: sqlite3.Connection, desk: _Desk, spans: dict[Span, bool]) -> None:
     connection.execute(
         "CREATE TEMP TABLE IF NOT EXISTS ready (source TEXT, session_id TEXT, thread_id TEXT, span TEXT)"
     )
@@ -123,10 +139,11 @@ def _consider(connection: sqlite3.Connection, desk: _Desk, spans: list[Span]) ->
     connection.executemany("INSERT INTO temp.ready VALUES (?, ?, ?, ?)", spans)
     known = dict(_known(connection))
     told = dict(_told(connection))
+    # What is new goes first, so that nothing is taken back before it stands elsewhere.
     held = {
         _span(parcel)
-        for parcel in sorted({*known, *told}, key=astuple)
-        if not desk.tell(parcel, known.get(parcel), told.get(parcel))
+        for parcel in sorted({*known, *told}, key=lambda one: (one in told, astuple(one)))
+        if not desk.tell(parcel, known.get(parcel), told.get(parcel), final=spans[_span(parcel)])
     }
     connection.executemany(_CLOSE, (span for span in spans if span not in held))
 
@@ -157,15 +174,18 @@ class _Desk:
         self._device = device
         self._now_ms = now_ms
         self._histories = histories(connection)
+        self._correctable = correctable(connection)
         self.queued = 0
 
-    def tell(self, parcel: Parcel, known: Known | None, row: ToldRow | None) -> bool:
+    def tell(
+        self, parcel: Parcel, known: Known | None, row: ToldRow | None, *, final: bool
+    ) -> bool:
         """Queue what is due of a parcel; False when it must be looked at again later."""
         if known is not None and known.last_ms > self._now_ms:
             return False  # the server would clamp it into another bucket
         if row is None:
-            return known is None or self._tell_first(parcel, known)
-        if row.waiting:
+            return known is None or self._tell_first(parcel, known, final=final)
+        if row.waiting or self._must_wait(row.told.destination, final=final):
             return False
         if due.caught_up(row.told, known):
             self._connection.execute("UPDATE told SET shared = 0 WHERE id = ?", (row.id,))
@@ -175,11 +195,16 @@ class _Desk:
             self._queue(telling, parcel, known, row.id)
         return True
 
-    def _tell_first(self, parcel: Parcel, known: Known) -> bool:
-        history = self._histories.get(parcel.source, [])
-        destination = due.destination_of(history, parcel.quarter_ms)
+    def _must_wait(self, destination: str, *, final: bool) -> bool:
+        """Tell whether a destination would be told too early what it may never have corrected."""
+        return not final and destination not in self._correctable
+
+    def _tell_first(self, parcel: Parcel, known: Known, *, final: bool) -> bool:
+        destination = destination_at(self._histories.get(parcel.source, ()), known.last_ms)
         if not destination:
             return True
+        if self._must_wait(destination, final=final):
+            return False
         base = due.base_key(parcel)
         key = due.free_key(base, keys_like(self._connection, base))
         telling = due.first_telling(known, key, destination)

@@ -9,6 +9,12 @@ from typing import Any
 from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.usage import Source, Turn, UsageFact
 
+LONGEST_WAIT_MS = 24 * 3600 * 1000
+"""The longest that a ping is ever held back before its next attempt."""
+
+LONGEST_DELAY_MS = 300_000
+"""The longest that it is held back without having been asked to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:

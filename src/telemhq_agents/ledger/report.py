@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -30,6 +30,10 @@ _COLUMNS = {
     "source": "source",
     "member": "?",
 }
+FIRST_MOMENT = datetime(1, 1, 1, tzinfo=UTC)
+LAST_MOMENT = datetime(9999, 12, 31, 23, tzinfo=UTC)
+"""What any calendar holds; logs may claim other times."""
+
 _SUMS = ", ".join(f"sum({name})" for name in AMOUNT_FIELDS)
 
 
@@ -48,7 +52,7 @@ def usage(
     Raises UsageError for a group the ledger does not know, and for an unknown time zone.
     """
     columns = [_column(name) for name in group_by]
-    _install(connection, _zone(timezone))
+    _install(connection, zone_of(timezone))
     where, values = _where(since_ms, until_ms, source)
     keys = "".join(f"{column}, " for column in columns)
     names = [member for name in group_by if name == "member"]
@@ -91,12 +95,13 @@ def _where(
     return " AND ".join(terms), values
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """Return an IANA time zone. Raises UsageError when there is none of that name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise UsageError(
-            f"There is no time zone {name!r}.", "Use an IANA name, such as Europe/Berlin."
+            f"There is no time zone {name!r}.", "Give an IANA name such as Asia/Kolkata or UTC."
         ) from error
 
 
@@ -109,9 +114,17 @@ def _install(connection: sqlite3.Connection, zone: ZoneInfo) -> None:
 def _namer(zone: ZoneInfo, name: Callable[[datetime], str]) -> Callable[[int], str]:
     @cache
     def named(quarter_ms: int) -> str:
-        return name(datetime.fromtimestamp(quarter_ms // 1000, tz=zone))
+        return name(_moment(quarter_ms, zone))
 
     return named
+
+
+def _moment(ms: int, zone: ZoneInfo) -> datetime:
+    """Return a moment in a zone; what no calendar holds is the calendar's first or last one."""
+    try:
+        return datetime.fromtimestamp(ms // 1000, tz=zone)
+    except (OverflowError, ValueError, OSError):
+        return FIRST_MOMENT if ms < 0 else LAST_MOMENT
 
 
 def local_day(moment: datetime) -> str:

@@ -93,7 +93,14 @@ _FIRST = (
         PRIMARY KEY (source, file_key)) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_SECOND = (
+    "DROP INDEX turns_thread",
+    "CREATE INDEX turns_thread ON turns (source, session_id, thread_id, started_ms)",
+    """CREATE TABLE abilities (
+        destination TEXT PRIMARY KEY, corrections INTEGER NOT NULL) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
 """Step n takes a ledger from version n to n + 1; the version is SQLite's `user_version`."""
 
 

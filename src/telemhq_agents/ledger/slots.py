@@ -17,7 +17,7 @@ MINUTE_MS = 60_000
 WINDOWS_MS = frozenset(minutes * MINUTE_MS for minutes in (0, 1, 3, 5, 15))
 """Windows divide a quarter-hour, so each of them lies in one bucket."""
 
-History = tuple[tuple[int, int], ...]
+Windows = tuple[tuple[int, int], ...]
 """(from when, window in milliseconds or 0 for none), oldest first, each from a quarter's start."""
 
 
@@ -25,7 +25,7 @@ History = tuple[tuple[int, int], ...]
 class Slots:
     """The windows in force, by source."""
 
-    histories: Mapping[str, History] = field(default_factory=dict)
+    histories: Mapping[str, Windows] = field(default_factory=dict)
 
     def slot(self, source: str, at_ms: int) -> int:
         """Return the start of the window that holds `at_ms`, NO_SLOT where there is none."""
@@ -36,13 +36,13 @@ class Slots:
         return at_ms - at_ms % window if window else NO_SLOT
 
 
-def window_at(history: History, at_ms: int) -> int:
+def window_at(history: Windows, at_ms: int) -> int:
     """Return the window in force in the quarter-hour of `at_ms`, 0 for none."""
     at = quarter(at_ms)
     return next((window for since, window in reversed(history) if since <= at), 0)
 
 
-def checked(history: Sequence[tuple[int, int]]) -> History:
+def checked(history: Sequence[tuple[int, int]]) -> Windows:
     """Return the history in order. Raises SettingsError for windows that cross a bucket."""
     for since, window in history:
         if window not in WINDOWS_MS or since % QUARTER_MS:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from telemhq_agents.contract.ping import Recorded
     from telemhq_agents.contract.usage_report import UsageReport
+    from telemhq_agents.destined import History
     from telemhq_agents.ledger.records import Batch, Booked, DeviceFacts, OutboxCounts, OutboxRow
     from telemhq_agents.usage import Source
 
@@ -146,30 +147,45 @@ class Ledger:
 
     # Where things go
 
-    def set_destination(self, source: Source, destination_id: str, since_ms: int) -> None:
-        """Send what `source` adds from the quarter of `since_ms` on to `destination_id`.
+    def follow(self, source: Source, history: History) -> None:
+        """Send what `source` adds where its history says; doing so twice is no harm.
 
-        "" sends it nowhere. Setting the same one again only ever moves its beginning back.
+        A bucket belongs to the destination in whose time its last response (or turn) ended, and
+        keeps the one it was first told to. Histories are kept beside the credentials.
         """
         with self.transaction():
-            destinations.set_destination(self._connection, source.value, destination_id, since_ms)
+            destinations.follow(self._connection, source.value, history)
+
+    def destinations(self, source: Source) -> History:
+        """Return the history that is followed for `source`."""
+        with explained(self.path):
+            return destinations.histories(self._connection).get(source.value, ())
 
     def destination(self, source: Source) -> str:
         """Return the destination of what `source` adds now, "" for none."""
-        with explained(self.path):
-            history = destinations.histories(self._connection).get(source.value, [])
+        history = self.destinations(source)
         return history[-1].destination if history else ""
 
-    def backfill(self, destination_id: str, since_ms: int) -> None:
-        """Send to `destination_id` also what is older, from the quarter of `since_ms` on."""
+    def learn(self, destination: str, *, corrections: bool) -> None:
+        """Remember whether a destination takes corrections.
+
+        One that takes none, or of which nobody knows yet, is told a turn without an end only after
+        half an hour of silence.
+        """
         with self.transaction():
-            destinations.backfill(self._connection, destination_id, since_ms)
+            destinations.learn(self._connection, destination, corrections=corrections)
+
+    def told_until(self, source: Source) -> int | None:
+        """Return the last quarter-hour of `source` that was told; None when none ever was."""
+        with explained(self.path):
+            return destinations.told_until(self._connection, source.value)
 
     def set_coalescing(self, source: Source, history: Sequence[tuple[int, int]]) -> None:
         """Gather the pings of `source` in windows: (from when, window in ms or 0), in order.
 
         Each begins with a quarter-hour; a window is 1, 3, 5 or 15 minutes. Histories are added to,
-        never rewritten (`credentials.coalescing` keeps them). Raises SettingsError otherwise.
+        never rewritten (`credentials.coalescing` keeps them); what was told stays where it was
+        told. Raises SettingsError otherwise.
         """
         with self.transaction():
             destinations.set_coalescing(self._connection, source.value, history, self._now_ms())
@@ -190,6 +206,7 @@ class Ledger:
         """
         with self.transaction():
             outbox.forget_answered(self._connection, now_ms)
+            queueing.hear_the_clock(self._connection, now_ms)
             return queueing.queue_due(
                 self._connection, now_ms, device=device, settle_ms=settle_ms, limit=limit
             )

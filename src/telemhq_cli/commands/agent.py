@@ -16,9 +16,12 @@ from telemhq_cli.commands.scanning import in_words
 from telemhq_cli.render.output import form_of, note, say, show_json, show_pairs, show_table
 from telemhq_cli.render.progress import patience
 from telemhq_cli.render.table import Column, Table
-from telemhq_cli.render.words import whole
+from telemhq_cli.render.voice import warn
+from telemhq_cli.render.words import moment, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from telemhq_agents.credentials import Credentials
     from telemhq_agents.ledger.records import OutboxRow
     from telemhq_agents.locations import Locations
@@ -38,6 +41,10 @@ Coalesce = Annotated[
     str | None,
     typer.Option("--coalesce", metavar="1m|3m|5m|15m|off", help="Send one ping per such window."),
 ]
+SAME_WINDOWS = (
+    "telemhq: machines that share a synced home need the same --coalesce;",
+    "  otherwise the same work counts twice",
+)
 
 
 @app.command()
@@ -150,6 +157,7 @@ def outbox(
     table = Table(
         OUTBOX,
         [tuple(one[column.key] for column in OUTBOX) for one in shown],
+        notes=_what_helps(rows, held),
         empty="The outbox is empty.",
     )
     show_table(table, form_of(as_json=as_json, as_csv=as_csv), shown)
@@ -160,9 +168,29 @@ OUTBOX = (
     Column("state", "State"),
     Column("destination", "To"),
     Column("attempts", "Tries", whole, is_figure=True),
-    Column("created_at", "From"),
+    Column("created_at", "From", moment),
     Column("last_error", "Why"),
 )
+
+
+GONE = ("401:", "403:", "404:", "405:", "410:")
+"""How the reason begins where a ping URL itself is refused."""
+
+
+def _what_helps(rows: Sequence[OutboxRow], held: Credentials) -> tuple[str, ...]:
+    """Say what to do about this machine's own trackers that a server refuses."""
+    refused = [
+        row
+        for row in rows
+        if row.destination in held.destinations and row.last_error.startswith(GONE)
+    ]
+    if not refused:
+        return ()
+    return (
+        "A tracker of this machine was given another URL or deleted elsewhere.",
+        "Next: telemhq login, then telemhq agent outbox --retry",
+        "What a deleted one still refuses then: telemhq agent outbox --drop ID",
+    )
 
 
 def follow(
@@ -173,8 +201,8 @@ def follow(
 
     ours = locations.ours()
     plan = _plan(sources, backfill=backfill, since=since, coalesce=coalesce)
-    note(f"Following {' and '.join(source.value for source in sources)}; Ctrl-C ends it.")
-    if not loop.run(plan, _note_problems()):
+    names = " and ".join(source.value for source in sources)
+    if not loop.run(plan, lambda: note(f"Following {names}; Ctrl-C ends it."), _note_problems()):
         pid = loop.read_status(ours).get("pid", "unknown")
         raise TelemhqError(f"An agent runs already (process {pid}).", "telemhq agent status")
 
@@ -185,7 +213,8 @@ def _note_problems() -> Any:  # noqa: ANN401 - a callback that remembers
     def said(done: Pass) -> None:
         new = [problem for problem in done.problems if problem not in last]
         last[:] = done.problems
-        note(*(f"telemhq: {problem}" for problem in new))
+        for problem in new:
+            warn(problem)
 
     return said
 
@@ -203,6 +232,7 @@ def _plan(
             minutes = settings.coalesce_minutes(coalesce)
         except ValueError as error:
             raise UsageError(f"--coalesce {error}, not {coalesce!r}.") from error
+        note(*SAME_WINDOWS)
     zone = period.zone_in_use(None)
     since_ms = (period.since_ms(since, zone) or 0) if backfill else None
     return Plan(sources, minutes, since_ms)
@@ -230,7 +260,8 @@ def _say_delivery(done: Pass) -> None:
             f"telemhq: {delivery.parked} pings were refused, {delivery.uncertain} are uncertain",
             "  telemhq agent outbox",
         )
-    note(*(f"telemhq: {problem}" for problem in done.problems))
+    for problem in done.problems:
+        warn(problem)
 
 
 def _status(ours: Locations) -> dict[str, Any]:

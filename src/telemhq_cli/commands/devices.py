@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from telemhq_agents import clock, credentials, locations
@@ -10,6 +11,8 @@ from telemhq_agents.credentials import Destination
 from telemhq_agents.usage import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from telemhq_agents.credentials import Credentials
     from telemhq_cli.commands.session import Session
 
@@ -19,40 +22,50 @@ TITLES = {Source.CODEX: "Codex", Source.CLAUDE: "Claude Code"}
 def point_at(here: Session) -> list[Destination]:
     """Send what this machine collects from now on to the session's account; return where.
 
-    Each source gets its tracker there, or the one it has. What is queued already keeps its way.
+    Each source gets its tracker there, or the one it has. What was due by now, and what is queued
+    already, keeps its way.
     """
-    from telemhq_agents.ledger.store import Ledger  # noqa: PLC0415 - not needed for --help
-
-    ours = locations.ours()
-    device = credentials.device(ours.credentials)
+    device = credentials.device(locations.ours().credentials)
     found = [_destination(here, device.id, source) for source in Source]
 
-    def added(held: Credentials) -> Credentials:
-        for destination in found:
-            held = held.with_destination(destination)
+    def pointed(held: Credentials, now_ms: int) -> Credentials:
+        for one in found:
+            known = held.destinations.get(one.id)
+            born_ms = now_ms if known is None else known.born_ms
+            held = held.with_destination(replace(one, born_ms=born_ms))
+            held = held.with_source_sent(one.source, one.id, now_ms)
         return held
 
-    credentials.change(ours.credentials, added)
-    with Ledger.open(ours.ledger) as ledger:
-        for destination in found:
-            source = Source(destination.source)
-            ledger.set_destination(source, destination.id, destination.born_ms)
+    _point(pointed)
     return found
 
 
 def send_nowhere(profile: str) -> None:
-    """Stop sending what this machine collects to trackers of a profile."""
-    from telemhq_agents.ledger.store import Ledger  # noqa: PLC0415 - not needed for --help
+    """Stop sending what this machine collects to trackers of a profile; what was due still goes."""
+
+    def pointed(held: Credentials, now_ms: int) -> Credentials:
+        for source in Source:
+            destination = held.destinations.get(held.destination_of(source.value))
+            if destination is not None and destination.profile == profile:
+                held = held.with_source_sent(source.value, "", now_ms)
+        return held
+
+    _point(pointed)
+
+
+def _point(changed: Callable[[Credentials, int], Credentials]) -> None:
+    """Queue what is due for where it belonged so far, then change where sources are sent."""
+    from telemhq_agents.ledger import steering  # noqa: PLC0415 - not needed for --help
+    from telemhq_agents.ledger.records import DeviceFacts  # noqa: PLC0415 - same
+    from telemhq_agents.ledger.store import Ledger  # noqa: PLC0415 - same
 
     ours = locations.ours()
-    if not ours.ledger.exists():
-        return
-    known = credentials.load(ours.credentials).destinations
+    device = credentials.device(ours.credentials)
     with Ledger.open(ours.ledger) as ledger:
-        for source in Source:
-            destination = known.get(ledger.destination(source))
-            if destination is not None and destination.profile == profile:
-                ledger.set_destination(source, "", clock.now_ms())
+        steering.restore(ledger, ours.credentials)
+        ledger.queue_due(clock.now_ms(), device=DeviceFacts(device.id, device.salt))
+        now_ms = clock.now_ms()
+        steering.point(ledger, ours.credentials, lambda held: changed(held, now_ms))
 
 
 def _destination(here: Session, device_id: str, source: Source) -> Destination:
@@ -64,5 +77,4 @@ def _destination(here: Session, device_id: str, source: Source) -> Destination:
         source=source.value,
         profile=here.profile,
         label=f"{here.account.name}: {tracker.name}",
-        born_ms=clock.now_ms(),
     )

@@ -11,23 +11,15 @@ from zoneinfo import ZoneInfo
 from telemhq_agents import locations, settings
 from telemhq_agents.clock import QUARTER_MS, from_iso, quarter
 from telemhq_agents.errors import UsageError
+from telemhq_agents.ledger.report import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 UTC_NAME = "UTC"
+DAY_MS = 24 * 3600 * 1000
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)")
 _ZONES = "/zoneinfo/"
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Return an IANA time zone. Raises UsageError when there is none of that name."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise UsageError(
-            f"There is no time zone {name!r}.", "Give an IANA name such as Asia/Kolkata or UTC."
-        ) from error
 
 
 def zone_in_use(named: str | None) -> ZoneInfo:
@@ -67,7 +59,7 @@ def until_ms(text: str | None, zone: ZoneInfo) -> int | None:
     if text is None:
         return None
     day = _day(text)
-    end = _instant(text) if day is None else _midnight(day + timedelta(days=1), zone)
+    end = _instant(text) if day is None else _end(day, zone)
     return quarter(end + QUARTER_MS - 1)
 
 
@@ -81,6 +73,12 @@ def _day(text: str) -> date | None:
 def _midnight(day: date, zone: ZoneInfo) -> int:
     moment = datetime.combine(day, time(), tzinfo=zone)
     return round(moment.timestamp() * 1000)
+
+
+def _end(day: date, zone: ZoneInfo) -> int:
+    if day == date.max:  # the last one that a calendar holds has no next day to begin
+        return _midnight(day, zone) + DAY_MS
+    return _midnight(day + timedelta(days=1), zone)
 
 
 def _instant(text: str) -> int:

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from telemhq_agents import clock, locations
-from telemhq_cli.render.output import note, say, show_json
+from telemhq_cli.render.output import say, show_json
 from telemhq_cli.render.progress import patience
+from telemhq_cli.render.voice import warn
 from telemhq_cli.render.words import whole
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _read(
             if ours:
                 reports = agent.read_logs(ledger, sources, ProjectNamer(), clock.now_ms())
         if not ours:
-            note("telemhq: another process reads the logs; what it has not booked yet is missing")
-        for report in reports.values():
-            note(*(f"telemhq: {problem}" for problem in report.problems))
+            warn("another process reads the logs; what it has not booked yet is missing")
+        for problem in (one for report in reports.values() for one in report.problems):
+            warn(problem)
         yield ledger, reports

@@ -22,7 +22,7 @@ Database = Annotated[
     typer.Option(
         "--database",
         metavar="URL",
-        help="sqlite:///PATH or postgresql://…; without it SQLite in your data directory"
+        help="sqlite:///PATH, a path or postgresql://…; without it SQLite in your data directory"
         " [env: TELEMHQ_DATABASE_URL].",
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -63,7 +64,11 @@ class Session:
         return chosen_tracker(self.trackers(), name)
 
     def create_tracker(self, name: str) -> resources.Tracker:
-        """Create a tracker."""
+        """Create a tracker. Raises UsageError where there is one of that name."""
+        if any(one.name == name for one in self.trackers()):
+            raise UsageError(
+                f"There is a tracker {name!r} already.", f"telemhq tracker show {shlex.quote(name)}"
+            )
         return self._remembered(self.api.create_tracker(name))
 
     def change_tracker(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +35,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+_NOT_ONE_OF = re.compile(r"'(?P<given>.*)' is not one of (?P<known>'.*')")
+_AT_LEAST = re.compile(r"greater than or equal to (?P<least>-?\d+)")
+_NOUNS = {"by": "group"}
+"""What an option's values are, where its name does not say it."""
 
 
 def _show_version(asked: bool) -> None:
@@ -84,4 +92,23 @@ def _as_usage_error(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "telemhq"
     message = getattr(error, "format_message", lambda: str(error))()
+    parameter = getattr(error, "param", None)
+    if parameter is not None:
+        message = _in_our_words(parameter.name or "", parameter.opts[0], error) or message
     return UsageError(message, f"{path} --help")
+
+
+def _in_our_words(name: str, option: str, error: typer.TyperException) -> str:
+    """Say what Typer's own checks say, which speak of pydantic's; "" for what we don't know."""
+    said = str(getattr(error, "message", ""))
+    choice = _NOT_ONE_OF.search(said)
+    if choice is not None:
+        known = re.findall(r"'([^']*)'", choice["known"])
+        near = get_close_matches(choice["given"], known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        noun = _NOUNS.get(name, name)
+        return f"Unknown {noun} {choice['given']!r}: one of {', '.join(known)}{hint}"
+    if "valid integer" in said:
+        return f"{option} must be a whole number."
+    least = _AT_LEAST.search(said)
+    return f"{option} must be {least['least']} or more." if least else ""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from telemhq_agents.contract.amounts import nano
 from telemhq_cli.render.table import Column, Table
-from telemhq_cli.render.words import duration, money, whole
+from telemhq_cli.render.words import duration, moment, money, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from telemhq_agents.contract.resources import (
         Account,
@@ -25,10 +25,10 @@ def trackers(found: Sequence[Tracker]) -> Table:
     """Return trackers as a table; ping URLs, which are secrets, are left to `tracker show`."""
     columns = (
         Column("name", "Name"),
-        Column("id", "Id"),
+        Column("id", "Id", is_detail=_are_distinct(t.name for t in found)),
         Column("state", "State"),
         Column("runs", "Runs", whole, is_figure=True),
-        Column("last_run_at", "Last run", _moment),
+        Column("last_run_at", "Last run", moment),
         Column("last_status", "Status"),
         Column("owner", "Owner"),
     )
@@ -45,15 +45,15 @@ def tracker(one: Tracker) -> list[tuple[str, object]]:
         ("State", one.state),
         ("Owner", one.owner),
         ("Runs", whole(one.runs)),
-        ("Last run", f"{_moment(one.last_run_at)} {one.last_status}".strip() or "none yet"),
-        ("Created", _moment(one.created_at)),
+        ("Last run", f"{moment(one.last_run_at)} {one.last_status}".strip() or "none yet"),
+        ("Created", moment(one.created_at)),
     ]
 
 
 def runs(found: Sequence[Run]) -> Table:
     """Return runs as a table."""
     columns = (
-        Column("received_at", "Received", _moment),
+        Column("received_at", "Received", moment),
         Column("kind", "Kind"),
         Column("status", "Status"),
         Column("project", "Project"),
@@ -79,7 +79,7 @@ def members(found: Sequence[Member]) -> Table:
         Column("name", "Name"),
         Column("role", "Role"),
         Column("state", "State"),
-        Column("joined_at", "Joined", _moment),
+        Column("joined_at", "Joined", moment),
     )
     return Table(columns, [(m.email, m.name, m.role, m.state, m.joined_at) for m in found])
 
@@ -88,7 +88,7 @@ def accounts(found: Sequence[Account], in_use: str) -> Table:
     """Return accounts as a table; the one in use is marked."""
     columns = (
         Column("name", "Team"),
-        Column("id", "Id"),
+        Column("id", "Id", is_detail=_are_distinct(a.name for a in found)),
         Column("role", "Role"),
         Column("timezone", "Time zone"),
         Column("in_use", "In use", lambda used: "yes" if used else ""),
@@ -103,8 +103,8 @@ def invitations(found: Sequence[Invitation]) -> Table:
         Column("email", "E-mail"),
         Column("role", "Role"),
         Column("invited_by", "Invited by"),
-        Column("expires_at", "Good until", _moment),
-        Column("accepted_at", "Accepted", _moment),
+        Column("expires_at", "Good until", moment),
+        Column("accepted_at", "Accepted", moment),
     )
     rows = [(i.email, i.role, i.invited_by, i.expires_at, i.accepted_at) for i in found]
     return Table(columns, rows, empty="No invitations. Next: telemhq team invite EMAIL")
@@ -115,18 +115,18 @@ def keys(found: Sequence[ApiKey]) -> Table:
     columns = (
         Column("name", "Name"),
         Column("id", "Id"),
-        Column("prefix", "Begins with"),
-        Column("created_at", "Created", _moment),
-        Column("last_used_at", "Last used", _moment),
-        Column("revoked_at", "Revoked", _moment),
+        Column("prefix", "Begins with", is_detail=True),
+        Column("created_at", "Created", moment),
+        Column("last_used_at", "Last used", moment),
+        Column("revoked_at", "Revoked", moment, is_detail=not any(k.revoked_at for k in found)),
     )
     rows = [(k.name, k.id, k.prefix, k.created_at, k.last_used_at, k.revoked_at) for k in found]
     return Table(columns, rows)
 
 
-def _moment(iso: str | None) -> str:
-    """Shorten RFC 3339 to the minute, in UTC as it came."""
-    return f"{iso[:10]} {iso[11:16]}Z" if iso else ""
+def _are_distinct(names: Iterable[str]) -> bool:
+    listed = list(names)
+    return len(set(listed)) == len(listed)
 
 
 def _cost(usd_amount: float | None) -> str:

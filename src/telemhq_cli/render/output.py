@@ -63,9 +63,9 @@ def show_text(*tables: Table) -> None:
         if sys.stdout.isatty():
             from telemhq_cli.render.terminal import print_boxed  # noqa: PLC0415 - rich: 60 ms
 
-            print_boxed(table)
+            print_boxed(table.for_people())
         else:
-            say(*table.lines())
+            say(*table.for_people().lines())
 
 
 def show_pairs(pairs: Sequence[tuple[str, object]]) -> None:

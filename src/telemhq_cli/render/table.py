@@ -18,12 +18,16 @@ def as_text(value: Any) -> str:  # noqa: ANN401 - any cell
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `key` heads it for programs, `title` for people; figures stand right."""
+    """One column: `key` heads it for programs, `title` for people; figures stand right.
+
+    A detail is for programs alone: people have something shorter to go by.
+    """
 
     key: str
     title: str
     reads: Callable[[Any], str] = as_text
     is_figure: bool = False
+    is_detail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,20 @@ class Table:
             {column.key: cell for column, cell in zip(self.columns, row, strict=True)}
             for row in self.rows
         ]
+
+    def for_people(self) -> Table:
+        """Return the table without its details."""
+        kept = [index for index, column in enumerate(self.columns) if not column.is_detail]
+
+        def some(row: Sequence[Any]) -> list[Any]:
+            return [row[index] for index in kept]
+
+        return replace(
+            self,
+            columns=tuple(some(self.columns)),
+            rows=[some(row) for row in self.rows],
+            total=None if self.total is None else some(self.total),
+        )
 
     def texts(self) -> list[list[str]]:
         """Return every cell as a person reads it, the total last."""

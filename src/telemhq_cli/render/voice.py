@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _CONTROL = [*range(9), *range(10, 32), *range(127, 160)]
 _DIRECTION = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+USUAL_WIDTH, NARROWEST = 80, 40
 _UNPRINTABLE = dict.fromkeys([*_CONTROL, *_DIRECTION], "\N{REPLACEMENT CHARACTER}")
 
 
@@ -37,8 +38,38 @@ def note(*lines: str) -> None:
         return
 
 
+def warn(message: str) -> None:
+    """Print what a person should know on stderr, in lines that fit."""
+    note(*_folded(f"telemhq: {message}", _room()))
+
+
 def complain(error: TelemhqError) -> None:
     """Print what went wrong and, on a line of its own, the command that mends it."""
-    note(f"telemhq: {error.message}")
+    warn(error.message)
     if error.next_step:
-        note(f"  {error.next_step}")
+        note(*_folded(f"  {error.next_step}", _room()))
+
+
+def _room() -> int:
+    """Return how wide a line on stderr may be: as the terminal is, or as most are."""
+    import os  # noqa: PLC0415 - loaded anyway by whoever has something to say
+
+    try:
+        return max(os.get_terminal_size(sys.stderr.fileno()).columns, NARROWEST)
+    except (AttributeError, OSError, ValueError):
+        return USUAL_WIDTH
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Fold a line between words: a path, an address, a name stay whole, to be copied."""
+    if len(text) <= width:
+        return [text]
+    indent = "  "
+    first, *words = text.split()
+    lines = [f"{indent}{first}" if text.startswith(indent) else first]
+    for word in words:
+        if len(lines[-1]) + 1 + len(word) > width >= len(indent) + len(word):
+            lines.append(f"{indent}{word}")
+        else:
+            lines[-1] += f" {word}"
+    return lines

@@ -41,6 +41,11 @@ def cost(nano: int, unpriced_tokens: int) -> str:
     return f"{money(nano)}*" if nano else "unpriced*"
 
 
+def moment(iso: str | None) -> str:
+    """Shorten RFC 3339 to the minute, in UTC as it came."""
+    return f"{iso[:10]} {iso[11:16]}Z" if iso else ""
+
+
 def duration(ms: int | None) -> str:
     """Write milliseconds as a person would say them."""
     if ms is None:

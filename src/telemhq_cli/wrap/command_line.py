@@ -18,6 +18,7 @@ DETAILS = (
     "(128+n for a signal, 127 not found, 126 not executable) whatever happens to the ping."
 )
 DEFAULT_TIMEOUT_S = 5.0
+LONGEST_TIMEOUT_S = 3600.0
 
 
 class Option:
@@ -54,7 +55,9 @@ OPTIONS: tuple[Option, ...] = (
         "Merge COMMAND's last line of output when it is a JSON object.",
     ),
     Option(
-        ("--timeout",), "SECONDS", f"How long the server may take (default {DEFAULT_TIMEOUT_S:g})."
+        ("--timeout",),
+        "SECONDS",
+        f"How long the sending may take in all (default {DEFAULT_TIMEOUT_S:g}).",
     ),
     Option(("--profile",), "NAME", "The login that TRACKER is looked up in."),
     Option(("--quiet", "-q"), "", "Say nothing, not even why a ping stayed behind."),
@@ -82,8 +85,8 @@ class Asked:
 
     @property
     def timeout_s(self) -> float:
-        """Seconds that the server may take."""
-        return float(self.values.get("--timeout", DEFAULT_TIMEOUT_S))
+        """Seconds that all of the sending may take; an hour at most."""
+        return min(float(self.values.get("--timeout", DEFAULT_TIMEOUT_S)), LONGEST_TIMEOUT_S)
 
 
 def parse(arguments: Sequence[str]) -> Asked:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 
 from telemhq_cli.wrap import child
 from telemhq_cli.wrap.command_line import Asked, help_text, parse
@@ -15,6 +16,7 @@ from telemhq_cli.wrap.command_line import Asked, help_text, parse
 TYPE_CHECKING = False  # typing itself costs 5 ms, and the job waits for this file
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from telemhq_cli.wrap.stream import Tee
 
@@ -34,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
         say(*help_text().splitlines())
         return 0
     if asked.command:
-        return _around(asked, asked.command)
+        _around(asked, asked.command)
     if asked.problem:
         from telemhq_agents.errors import UsageError  # noqa: PLC0415 - not on the job's road
 
@@ -44,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     return telling.tell(asked, _new_key())
 
 
-def _around(asked: Asked, command: list[str]) -> int:
+def _around(asked: Asked, command: list[str]) -> NoReturn:
     tee = _tee(asked)
     begun = child.start(command, None if tee is None else tee.job_end)
     key = _new_key()
@@ -62,14 +64,24 @@ def _around(asked: Asked, command: list[str]) -> int:
             last_line = tee.finish()
     if asked.problem:
         _complain(f"{asked.problem}; the run is not recorded (telemhq ping --help)")
-        return ended.code
+        _leave(ended.code)
     try:
         from telemhq_cli.wrap import telling  # noqa: PLC0415 - the job has run by now
 
         telling.tell_of(asked, key, ended, last_line)
     except Exception as error:  # noqa: BLE001 - whatever it is, the job's code is what counts
         _complain(f"the run is not recorded: {getattr(error, 'message', None) or repr(error)}")
-    return ended.code
+    _leave(ended.code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: the interpreter's own end can crash on the thread beside, and cost the code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # a stream that is closed or full
+            continue
+    os._exit(code)
 
 
 def _new_key() -> str:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telemhq_agents import clock, locations, spool
 from telemhq_agents.delivery import quick
-from telemhq_agents.errors import DamagedError, TelemhqError, UsageError
+from telemhq_agents.errors import DamagedError, NotLoggedInError, TelemhqError, UsageError
 from telemhq_cli.render.voice import note, say
 from telemhq_cli.wrap import child, payload, trackers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from telemhq_agents.spool import Claimed
     from telemhq_cli.wrap.child import Ended
@@ -26,9 +27,11 @@ RECORDED, KEPT, REFUSED, LOST = "recorded", "kept", "refused", "lost"
 EXIT_CODES = {RECORDED: 0, KEPT: 0, REFUSED: 5, LOST: 6}
 TOOK_NOTHING = frozenset({0, 408, 425, 429, 503})
 """Statuses (0: no answer) after which a ping that never left may be sent to anybody again."""
-LEFTOVERS_BUDGET_S = 5.0
 LEFTOVERS = frozenset({"ping"})
 """Hooks' entries are for the agent, or the drain that they wake."""
+DRAIN = ("-P", "-m", "telemhq_cli.main", "agent", "once", "--wake")
+MARGIN_S = 0.5
+"""What an orderly end may take beyond the timeout."""
 
 
 class Ping(NamedTuple):
@@ -50,19 +53,26 @@ class Told(NamedTuple):
 
 
 class Patience:
-    """How long a sending may take altogether, a name look-up that hangs included.
+    """How long everything after the job may take altogether: a look-up, a resolver, a ledger.
 
-    Timeouts bound each wait but not the resolver, and no signal reaches us inside it. When
-    patience ends, so does the process, with `code`: the ping is on disk.
+    Timeouts bound single waits, and no signal reaches us inside some of them. When patience ends,
+    `leave` is called with what is known by then, and must end the process: the ping is on disk.
     """
 
-    def __init__(self, asked: Asked, code: int) -> None:
-        self.timeout_s = asked.timeout_s
-        self._quiet = asked.has("--quiet")
-        self._code = code
+    def __init__(self, timeout_s: float, leave: Callable[[Told], None]) -> None:
+        self.told = Told(KEPT, "the network does not answer; the ping goes out later")
+        self._timeout_s = timeout_s
+        self._until_ns = 0
+        self._leave = leave
         self._over = _thread.allocate_lock()
 
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left."""
+        return (self._until_ns - clock.monotonic_ns()) / 1e9
+
     def __enter__(self) -> None:
+        self._until_ns = clock.monotonic_ns() + int(self._timeout_s * 1e9)
         self._over.acquire()
         with suppress(RuntimeError):  # no thread to be had: then it takes what it takes
             _thread.start_new_thread(self._wait, ())
@@ -71,20 +81,21 @@ class Patience:
         self._over.release()
 
     def _wait(self) -> None:
-        if self._over.acquire(timeout=2 * self.timeout_s + 1):
-            return
-        if not self._quiet:
-            note("telemhq: the network does not answer; the ping goes out later")
-        os._exit(self._code)
+        if not self._over.acquire(timeout=self._timeout_s + MARGIN_S):
+            self._leave(self.told)
 
 
 def tell(asked: Asked, key: str) -> int:
     """Send one ping without a job and return the exit code. Raises what is wrong with it."""
     said = payload.merged(_file_payload(asked), payload.flag_fields(asked))
     body = payload.encoded({"ended_at": clock.to_iso(clock.now_ms())} | said)
-    told = _record(_addressed(asked, key, body), Patience(asked, 0))
-    _say(asked, told, {"outcome": told.outcome, "key": key})
-    return EXIT_CODES[told.outcome]
+
+    def close(told: Told) -> int:
+        _say(asked, told, {"outcome": told.outcome, "key": key})
+        return EXIT_CODES[told.outcome]
+
+    patience = Patience(asked.timeout_s, lambda told: os._exit(close(told)))
+    return close(_record(_addressed(asked, key, body), patience))
 
 
 def tell_of(asked: Asked, key: str, ended: Ended, last_line: bytes) -> None:
@@ -102,14 +113,16 @@ def tell_of(asked: Asked, key: str, ended: Ended, last_line: bytes) -> None:
             problems.append(error.message)
     name = child.signal_name(ended.signal) if ended.signal else ""
     body = payload.encoded(payload.of_job(said, ended, name))
-    told = _record(
-        _addressed(asked, key, body),
-        Patience(asked, ended.code),
-        lambda: child.release(lambda: os._exit(ended.code)),
-    )
-    if problems:
-        told = told._replace(message="; ".join([*problems, *filter(None, [told.message])]))
-    _say(asked, told, {"outcome": told.outcome, "key": key, "exit_code": ended.code}, job=True)
+
+    def close(told: Told) -> int:
+        message = "; ".join([*problems, *filter(None, [told.message])])
+        document = {"outcome": told.outcome, "key": key, "exit_code": ended.code}
+        _say(asked, told._replace(message=message), document, job=True)
+        return ended.code
+
+    patience = Patience(asked.timeout_s, lambda told: os._exit(close(told)))
+    ping = _addressed(asked, key, body)
+    close(_record(ping, patience, lambda: child.release(lambda: os._exit(ended.code))))
 
 
 def _file_payload(asked: Asked) -> dict[str, Any]:
@@ -131,17 +144,15 @@ def _file_payload(asked: Asked) -> dict[str, Any]:
 
 
 def _addressed(asked: Asked, key: str, body: bytes) -> Ping:
-    """Find out where the ping goes. Raises UsageError and NotLoggedInError for unknown trackers."""
+    """Find out where the ping goes, as far as this machine knows. Raises UsageError."""
     profile = trackers.profile_in_use(asked.values.get("--profile"))
-    url = trackers.ping_url(asked.target, profile)
+    url = trackers.known_url(asked.target, profile)
     return Ping(key, url, asked.target, profile, body)
 
 
-def _record(
-    ping: Ping, patience: Patience, when_on_disk: Callable[[], None] = lambda: None
-) -> Told:
-    home = locations.ours().spool
-    entry = {
+def _entry(ping: Ping, *, may_have_arrived: bool) -> dict[str, Any]:
+    mark = {"may_have_arrived": True} if may_have_arrived else {}
+    return {
         "kind": "ping",
         "key": ping.key,
         "url": ping.url,
@@ -150,81 +161,101 @@ def _record(
         "profile": ping.profile,
         "body": ping.body.decode(),
         "created_ms": clock.now_ms(),
+        **mark,
     }
+
+
+def _record(
+    ping: Ping, patience: Patience, when_on_disk: Callable[[], None] = lambda: None
+) -> Told:
+    """Put the ping on disk and send it. Raises what the server knows to be wrong with its name."""
+    home = locations.ours().spool
     try:
-        # Held by us until we know: if we die while it is on its way, it may have arrived.
-        kept = spool.write_claimed(home, {**entry, "may_have_arrived": True})
+        kept = _keep(home, ping)
     except (DamagedError, OSError) as error:
         when_on_disk()
-        return _send_unkept(ping, patience.timeout_s, error)
+        patience.told = Told(LOST, "the ping is lost: neither the disk nor the network takes it")
+        with patience:
+            return _send_unkept(ping, patience, error)
     when_on_disk()
     try:
-        return _send_kept(ping, kept, entry, patience)
+        with patience:
+            return _send_kept(ping, kept, patience)
     finally:
         spool.leave(home)
 
 
-def _send_kept(ping: Ping, kept: Claimed, entry: dict[str, Any], patience: Patience) -> Told:
+def _keep(home: Path, ping: Ping) -> Claimed:
+    """Put the ping on disk, held by us; if we die while it is on its way, it may have arrived."""
+    return spool.write_claimed(home, _entry(ping, may_have_arrived=bool(ping.url)))
+
+
+def _send_kept(ping: Ping, kept: Claimed, patience: Patience) -> Told:
     home = locations.ours().spool
-    if not ping.url:
-        spool.write(home, entry)
+    if ping.url:
+        return _send_addressed(home, ping, kept, patience)
+    try:
+        url = trackers.ping_url(ping.tracker, ping.profile)
+    except (UsageError, NotLoggedInError):
         spool.done(kept)
+        raise
+    except TelemhqError as error:
+        spool.put_back(home, kept)
+        return Told(KEPT, f"{error.message} The ping goes out later", error.next_step)
+    if not url:
+        spool.put_back(home, kept)
         return Told(
             KEPT, f"the server does not answer; the ping to {ping.tracker!r} goes out later"
         )
-    if not quick.is_direct(ping.url):
-        spool.write(home, entry)
-        spool.done(kept)
-        return _send_in_full(ping, patience.timeout_s)
-    with patience:
-        answer = quick.send(ping.url, ping.key, ping.body, timeout_s=patience.timeout_s)
+    ping = ping._replace(url=url)
+    unaddressed, kept = kept, _keep(home, ping)
+    spool.done(unaddressed)
+    return _send_addressed(home, ping, kept, patience)
+
+
+def _send_addressed(home: Path, ping: Ping, kept: Claimed, patience: Patience) -> Told:
+    answer = _send(ping, patience.left_s)
     match answer.outcome:
         case quick.Outcome.DELIVERED | quick.Outcome.DUPLICATE:
             spool.done(kept)
             _send_leftovers(home)
             return Told(RECORDED)
         case quick.Outcome.REFUSED:
-            reason = _reason(answer)
-            _park(ping, reason)
-            spool.done(kept)
-            return Told(
-                REFUSED, f"{_host(ping.url)} refuses the ping: {reason}", "telemhq agent outbox"
+            patience.told = Told(
+                REFUSED,
+                f"{_host(ping.url)} refuses the ping: {_reason(answer)}",
+                "telemhq agent outbox",
             )
+            _park(ping, _reason(answer))
+            spool.done(kept)
+            return patience.told
         case quick.Outcome.LATER:
             if answer.sent and answer.status not in TOOK_NOTHING - {0}:
                 spool.put_back(home, kept)
             else:
-                spool.write(home, entry)
+                spool.write(home, _entry(ping, may_have_arrived=False))
                 spool.done(kept)
             return Told(KEPT, f"{_host(ping.url)}: {_reason(answer)}; the ping goes out later")
 
 
-def _send_in_full(ping: Ping, timeout_s: float) -> Told:
-    """Send what lies behind a proxy with the full client, through the outbox."""
-    from telemhq_agents.ledger.records import OutboxState  # noqa: PLC0415 - SQLite
-    from telemhq_agents.ledger.store import Ledger  # noqa: PLC0415 - same
-    from telemhq_cli import agent  # noqa: PLC0415 - httpx
+def _send(ping: Ping, timeout_s: float) -> quick.Answer:
+    if quick.is_direct(ping.url):
+        return quick.send(ping.url, ping.key, ping.body, timeout_s=timeout_s)
+    from telemhq_agents.delivery.client import send_now  # noqa: PLC0415 - httpx, for proxies alone
 
-    agent.send_pings(budget_s=timeout_s)
-    with Ledger.open(locations.ours().ledger) as ledger:
-        left = next((row for row in ledger.outbox() if row.key == ping.key), None)
-    if left is None:
-        return Told(RECORDED)
-    if left.state is OutboxState.PENDING:
-        return Told(KEPT, f"{_host(ping.url)}: {left.last_error}; the ping goes out later")
-    message = f"{_host(ping.url)}: {left.last_error}"
-    return Told(REFUSED, message, "telemhq agent outbox")
+    return send_now(ping.url, ping.key, ping.body, timeout_s=timeout_s)
 
 
-def _send_unkept(ping: Ping, timeout_s: float, error: Exception) -> Told:
+def _send_unkept(ping: Ping, patience: Patience, error: Exception) -> Told:
     reason = getattr(error, "message", str(error)).rstrip(".")
-    if not ping.url:
+    url = ping.url or trackers.ping_url(ping.tracker, ping.profile)
+    if not url:
         return Told(LOST, f"the ping is lost: {reason}, and the server does not answer")
-    answer = quick.send(ping.url, ping.key, ping.body, timeout_s=timeout_s)
+    answer = _send(ping._replace(url=url), patience.left_s)
     if answer.outcome in {quick.Outcome.DELIVERED, quick.Outcome.DUPLICATE}:
         return Told(RECORDED, f"the ping was sent, but could not be kept: {reason}")
     outcome = REFUSED if answer.outcome is quick.Outcome.REFUSED else LOST
-    return Told(outcome, f"the ping is lost: {reason}; {_host(ping.url)}: {_reason(answer)}")
+    return Told(outcome, f"the ping is lost: {reason}; {_host(url)}: {_reason(answer)}")
 
 
 def _park(ping: Ping, reason: str) -> None:
@@ -237,27 +268,32 @@ def _park(ping: Ping, reason: str) -> None:
                 ledger.park(row, reason)
 
 
-def _send_leftovers(home: Any) -> None:  # noqa: ANN401 - a Path, whose import is the spool's
-    """Send what earlier pings left behind, now that the server answers."""
+def _send_leftovers(home: Path) -> None:
+    """Have another process send what earlier pings left behind; nobody waits for that one."""
     if not spool.pending_count(home, LEFTOVERS):
         return
-    from telemhq_cli import agent  # noqa: PLC0415 - httpx and SQLite, where something is left
+    streams = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
+    others = [(os.POSIX_SPAWN_CLOSE, number) for number in _inherited()]
+    program = [sys.executable, *DRAIN]
+    with suppress(OSError, NotImplementedError):  # whoever comes next tries again
+        os.posix_spawn(
+            program[0], program, os.environ, file_actions=[*streams, *others], setsid=True
+        )
 
-    try:
-        agent.send_pings(budget_s=LEFTOVERS_BUDGET_S)
-    except TelemhqError:
-        return  # our own ping is through; whoever comes next tries again
+
+def _inherited() -> list[int]:
+    """Return what somebody else opened for us: a pipe among it would not end before the drain."""
+    numbers = [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - names only
+    found = []
+    for number in numbers:
+        with suppress(OSError):  # the listing's own
+            if number > 2 and os.get_inheritable(number):  # noqa: PLR2004 - after the three streams
+                found.append(number)
+    return found
 
 
 def _reason(answer: quick.Answer) -> str:
-    """Return what the server's problem says, or why there is no answer, in one line."""
-    try:
-        problem = json.loads(answer.detail)
-        words = [problem[name] for name in ("title", "detail", "next") if problem.get(name)]
-        text = "; ".join(map(str, words)) or answer.detail
-    except (ValueError, TypeError, AttributeError):
-        text = answer.detail
-    return f"{answer.status}: {text}" if answer.status else text
+    return f"{answer.status}: {answer.detail}" if answer.status else answer.detail
 
 
 def _host(url: str) -> str:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from telemhq_agents import locations
 from telemhq_agents.errors import NotLoggedInError, UnreachableError, UsageError
 
-if TYPE_CHECKING:
-    from telemhq_agents.credentials import Credentials
+PORTS = 65_536
 
 
 def is_url(target: str) -> bool:
     """Tell whether this is a ping URL rather than a tracker's name or id."""
     return target.startswith(("http://", "https://"))
+
+
+def wrong_with(url: str) -> str:
+    """Return what is wrong with a ping URL, "" for one that can be used."""
+    if not url.isprintable() or " " in url:
+        return "there is a space in it"
+    place = url.partition("://")[2].partition("#")[0].partition("?")[0].partition("/")[0]
+    host = place.rpartition("@")[2]
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        name, port = host, ""
+    if not name or ("[" in host) != ("]" in host):
+        return "it names no host"
+    if port and not (port.isascii() and port.isdecimal() and int(port[:6]) < PORTS):
+        return f"{port} is no port"
+    return ""
 
 
 def profile_in_use(named: str | None) -> str:
@@ -33,22 +47,35 @@ def profile_in_use(named: str | None) -> str:
 def ping_url(target: str, profile: str) -> str:
     """Return the ping URL of a URL, tracker name or id; "" where only the server could tell.
 
-    Raises UsageError where the server knows no such tracker (or several of that name),
-    NotLoggedInError where there is no server to ask.
+    Raises UsageError for a URL that is none and where the server knows no such tracker (or several
+    of that name), NotLoggedInError where there is no server to ask.
+    """
+    return known_url(target, profile) or _ask(target, profile)
+
+
+def known_url(target: str, profile: str) -> str:
+    """Return the ping URL of a URL, or of a tracker known here; "" for others. Asks nobody.
+
+    Raises UsageError for a URL that is none.
     """
     if is_url(target):
+        wrong = wrong_with(target)
+        if wrong:
+            raise UsageError(
+                f"This is no ping URL: {wrong}.", "It looks like https://HOST/ping/TOKEN."
+            )
         return target
     from telemhq_agents import credentials  # noqa: PLC0415 - 5 ms that a URL does not need
 
-    held = credentials.load(locations.ours().credentials)
-    return held.tracker(f"{profile}/{target}") or _ask(held, target, profile)
+    return credentials.load(locations.ours().credentials).tracker(f"{profile}/{target}") or ""
 
 
-def _ask(held: Credentials, target: str, profile: str) -> str:
-    from telemhq_agents.credentials import API_KEY_VARIABLE  # noqa: PLC0415 - loaded by now
+def _ask(target: str, profile: str) -> str:
+    from telemhq_agents import credentials  # noqa: PLC0415 - loaded by now
+    from telemhq_agents.credentials import API_KEY_VARIABLE  # noqa: PLC0415 - same
     from telemhq_cli.commands import session  # noqa: PLC0415 - httpx, for names not seen before
 
-    login = held.profiles.get(profile)
+    login = credentials.load(locations.ours().credentials).profiles.get(profile)
     if not os.environ.get(API_KEY_VARIABLE) and (login is None or login.keyring):
         raise NotLoggedInError(
             f"This machine does not know the tracker {target!r}.",

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Queue
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,11 @@ class Done:
     code: int
     out: str
     err: str
+
+    @property
+    def complaint(self) -> str:
+        """What was said on stderr, as if no line had been folded."""
+        return " ".join(self.err.split())
 
     @property
     def document(self) -> Any:
@@ -95,11 +101,10 @@ def initialised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return path, made.api_key
 
 
-@pytest.fixture
-def server(tmp_path: Path, initialised: tuple[Path, str]) -> Iterator[RunningServer]:
-    """A real server in a thread, on a database of its own, with an owner, ada@example.com."""
+@contextmanager
+def serving(path: Path, initialised: tuple[Path, str]) -> Iterator[RunningServer]:
+    """Run a real server in a thread, on a database of its own."""
     template, api_key = initialised
-    path = tmp_path / "server.sqlite3"
     shutil.copyfile(template, path)
     listening: Queue[str] = Queue()
     running, bound = make_server(Settings(f"sqlite:///{path}", port=0), listening.put)
@@ -109,3 +114,10 @@ def server(tmp_path: Path, initialised: tuple[Path, str]) -> Iterator[RunningSer
     running.should_exit = True
     thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(tmp_path: Path, initialised: tuple[Path, str]) -> Iterator[RunningServer]:
+    """A real server in a thread, on a database of its own, with an owner, ada@example.com."""
+    with serving(tmp_path / "server.sqlite3", initialised) as running:
+        yield running

@@ -8,6 +8,12 @@ import json
 import stat
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
+from telemhq_agents import clock
+from telemhq_agents.contract import routes
+from tests.telemhq_cli.logs import ClaudeSession
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -109,11 +115,94 @@ def test_what_is_gone_for_good_is_asked_about_first(
     assert len(telemhq.asks("tracker", "list")) == 3
 
 
+def twin_of(tracker: dict[str, Any], server: RunningServer) -> dict[str, Any]:
+    """Make another tracker of the same name, as another program may."""
+    made = httpx.post(
+        f"{server.url}{routes.TRACKERS}",
+        json={"name": tracker["name"]},
+        headers={"Authorization": f"Bearer {server.api_key}"},
+    )
+    made.raise_for_status()
+    found: dict[str, Any] = made.json()
+    return found
+
+
+def test_a_second_tracker_of_a_name_is_refused_with_the_way_to_the_first(
+    telemhq: CommandLine, server: RunningServer
+) -> None:
+    logged_in(telemhq, server)
+    telemhq("tracker", "create", "nightly report")
+
+    done = telemhq("tracker", "create", "nightly report", code=2)
+
+    assert "already" in done.err
+    assert "telemhq tracker show 'nightly report'" in done.err
+    assert len(telemhq.asks("tracker", "list")) == 3
+
+
+def test_an_id_is_shown_where_a_name_is_not_enough_and_always_to_programs(
+    telemhq: CommandLine, server: RunningServer
+) -> None:
+    logged_in(telemhq, server)
+    one = telemhq.asks("tracker", "create", "twin")
+
+    assert one["id"] not in telemhq("tracker", "list").out
+    assert one["id"] in telemhq("tracker", "list", "--csv").out
+    other = twin_of(one, server)
+    assert other["id"] in telemhq("tracker", "list").out
+
+
+def test_tables_are_no_wider_than_a_terminal(telemhq: CommandLine, server: RunningServer) -> None:
+    logged_in(telemhq, server)
+    telemhq("tracker", "create", "nightly report")
+    telemhq("ping", "nightly report")
+    telemhq("key", "create", "continuous integration")
+
+    for command in (["tracker", "list"], ["key", "list"], ["tracker", "runs", "nightly report"]):
+        assert max(map(len, telemhq(*command).out.splitlines())) <= 80
+
+
+def test_a_key_that_no_header_can_hold_is_named_as_such(
+    telemhq: CommandLine, server: RunningServer
+) -> None:
+    telemhq.machine.extra.update(TELEMHQ_URL=server.url, TELEMHQ_API_KEY="\xe9")
+
+    assert "no API key" in telemhq("usage", "--mine", code=2).err
+
+
+def test_what_waits_for_a_tracker_that_is_gone_is_shown_with_what_helps(
+    people: People, server: RunningServer
+) -> None:
+    laptop, desktop = people("laptop"), people("desktop")
+    for machine in (laptop, desktop):
+        logged_in(machine, server)
+    [mine] = [one for one in laptop.asks("tracker", "list") if one["source"] == "claude"][:1]
+    session = ClaudeSession(laptop.machine.home / "claude")
+    now = clock.now_ms()
+    session.prompt(now - 2000, 100, 10)
+    session.prompt(now - 1000, 100, 10)
+    for tracker in desktop.asks("tracker", "list"):
+        if tracker["source"] == "claude":
+            desktop("tracker", "rotate", tracker["id"], "--yes")
+
+    laptop("agent", "once", "--backfill")
+    shown = laptop("agent", "outbox").out
+    laptop("login", "--url", server.url, "--key-stdin", given=server.api_key)
+    laptop("agent", "outbox", "--retry")
+    laptop("agent", "once")
+
+    assert mine["name"] in shown
+    assert "Next: telemhq login, then telemhq agent outbox --retry" in shown
+    assert laptop.asks("agent", "outbox") == []
+    assert laptop.asks("usage", "--mine")["total"]["input_tokens"] == 200
+
+
 def test_two_trackers_of_one_name_are_told_apart_by_id(
     telemhq: CommandLine, server: RunningServer
 ) -> None:
     logged_in(telemhq, server)
-    one, other = (telemhq.asks("tracker", "create", "twin") for _ in range(2))
+    one = telemhq.asks("tracker", "create", "twin")
+    other = twin_of(one, server)
 
     error = telemhq("tracker", "show", "twin", code=2).err
     telemhq("ping", other["id"])

@@ -195,5 +195,5 @@ def test_a_broken_settings_file_of_claude_code_is_left_alone(telemhq: CommandLin
 
     done = telemhq("claude", "install", code=3)
 
-    assert "Nothing was changed" in done.err
+    assert "Nothing was changed" in done.complaint
     assert path.read_text() == "{oops"

@@ -6,6 +6,7 @@ import pytest
 
 from telemhq_agents.clock import from_iso
 from telemhq_agents.errors import UsageError
+from telemhq_agents.ledger.report import zone_of
 from telemhq_cli.commands import period
 
 
@@ -21,7 +22,7 @@ from telemhq_cli.commands import period
     ],
 )
 def test_since_is_the_first_moment(text: str, zone: str, moment: str) -> None:
-    assert period.since_ms(text, period.zone_of(zone)) == from_iso(moment)
+    assert period.since_ms(text, zone_of(zone)) == from_iso(moment)
 
 
 @pytest.mark.parametrize(
@@ -35,14 +36,26 @@ def test_since_is_the_first_moment(text: str, zone: str, moment: str) -> None:
     ],
 )
 def test_until_is_the_end_of_the_day_or_the_next_quarter(text: str, zone: str, moment: str) -> None:
-    assert period.until_ms(text, period.zone_of(zone)) == from_iso(moment)
+    assert period.until_ms(text, zone_of(zone)) == from_iso(moment)
+
+
+@pytest.mark.parametrize(
+    ("zone", "ms"),
+    [
+        ("UTC", 253_402_300_800_000),
+        ("Asia/Kolkata", 253_402_281_000_000),
+        ("America/New_York", 253_402_318_800_000),
+    ],
+)
+def test_the_last_day_of_all_ends_too(zone: str, ms: int) -> None:
+    assert period.until_ms("9999-12-31", zone_of(zone)) == ms
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "2026-03-01T09:00:00", "", "20260301"])
 def test_anything_else_is_refused(text: str) -> None:
     for read in (period.since_ms, period.until_ms):
         with pytest.raises(UsageError, match="neither a date nor a time"):
-            read(text, period.zone_of("UTC"))
+            read(text, zone_of("UTC"))
 
 
 def no_link(_: str) -> NoReturn:
@@ -71,4 +84,4 @@ def test_a_machine_that_names_no_zone_is_in_utc() -> None:
 
 def test_a_zone_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UsageError, match="no time zone 'Mars/Olympus'"):
-        period.zone_of("Mars/Olympus")
+        zone_of("Mars/Olympus")

@@ -71,7 +71,12 @@ def test_the_version_is_the_packages(telemhq: CommandLine) -> None:
         (["nope"], "No such command 'nope'"),
         (["tracker", "create"], "Missing argument 'NAME'"),
         (["tracker", "list", "--bogus"], "No such option"),
-        (["usage", "--by", "shoe-size"], "--by"),
+        (["usage", "--by", "shoe-size"], "Unknown group 'shoe-size': one of day, hour, model,"),
+        (["usage", "--by", "modle"], "did you mean model?"),
+        (["usage", "--source", "clod"], "Unknown source 'clod': one of codex, claude"),
+        (["team", "invite", "a@b.test", "--role", "king"], "Unknown role 'king': one of member,"),
+        (["tracker", "runs", "nightly", "--limit", "0"], "--limit must be 1 or more"),
+        (["server", "run", "--port", "x"], "--port must be a whole number"),
         (["usage", "--local", "--team"], "exclude each other"),
         (["usage", "--json", "--csv"], "exclude each other"),
         (["usage", "--by", "day", "--by", "day"], "twice"),
@@ -91,8 +96,9 @@ def test_a_mistake_on_the_command_line_ends_with_2_and_one_message(
 ) -> None:
     done = telemhq(*arguments, code=2)
 
-    assert said in done.err
+    assert said in done.complaint
     assert done.err.startswith("telemhq: ")
+    assert max(map(len, done.err.splitlines())) <= 80
     assert done.out == ""
 
 
@@ -138,7 +144,7 @@ def test_a_broken_settings_file_ends_with_3_and_names_the_line(telemhq: CommandL
 
     done = telemhq("config", "list", code=3)
 
-    assert "config.toml, line 2" in done.err
+    assert "config.toml, line 2" in done.complaint
 
 
 def test_a_fault_of_ours_is_one_line_unless_somebody_debugs(

@@ -3,16 +3,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.usage_report import UsageReport, UsageRow
+from telemhq_agents.errors import TelemhqError
 from telemhq_cli.render import output, usage
 from telemhq_cli.render.output import Form
 from telemhq_cli.render.table import Column, Table
 from telemhq_cli.render.terminal import print_boxed
+from telemhq_cli.render.voice import complain, warn
 from telemhq_cli.render.words import whole
 
 if TYPE_CHECKING:
@@ -128,3 +131,45 @@ def test_a_report_without_groups_is_one_line() -> None:
 
     assert [line.split()[0] for line in usage.for_people(report).lines()[2:]] == ["Total"]
     assert usage.for_programs(report).rows[0][0] == 3
+
+
+def test_details_are_for_programs_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = (Column("id", "Id", is_detail=True), *COLUMNS)
+    table = Table(columns, [("7f3a", "alpha", 5)], total=("", "Total", 5))
+
+    output.show_table(table, Form.TEXT)
+    text = capsys.readouterr().out
+    output.show_table(table, Form.CSV)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+    assert "7f3a" not in text
+    assert "alpha" in text
+    assert rows == [{"id": "7f3a", "name": "alpha", "tokens": "5"}]
+
+
+def test_a_long_complaint_is_folded_and_what_one_copies_stays_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = "/a/made-up/directory/" + "x" * 90
+    words = "word " * 20
+
+    complain(TelemhqError(f"The file {path} cannot be read: {words}", "telemhq login"))
+
+    *lines, step = capsys.readouterr().err.splitlines()
+    assert path in "\n".join(lines)
+    assert all(len(line) <= 80 for line in lines if path not in line)
+    assert len(lines) > 2
+    assert step == "  telemhq login"
+
+
+def test_a_complaint_is_as_wide_as_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.fileno", lambda: 2, raising=False)
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((50, 24)))
+
+    warn("one two three four five six seven eight nine ten eleven twelve")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 50

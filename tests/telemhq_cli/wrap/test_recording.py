@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.telemhq_cli.conftest import Machine, PingServer
+
+STARTING_TAKES_S = 3.0
+"""Two processes that start on a busy machine."""
 
 
 def dead_url() -> str:
@@ -257,7 +261,7 @@ def test_a_server_that_hangs_delays_neither_the_job_nor_more_than_the_timeout(
 
     assert done.returncode == 7
     assert mark.stat().st_mtime - began < 1
-    assert time.time() - began < 4
+    assert time.time() - began < 3
     assert "later" in done.stderr
     [entry] = machine.left_behind()
     assert json.loads(entry.read_text())["key"] == ping_server.pings[0].key
@@ -282,11 +286,135 @@ def test_a_resolver_that_hangs_is_not_waited_for_for_ever(
     )
 
     assert done.returncode == code
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 0.3 + 0.5 + STARTING_TAKES_S
     assert "later" in done.stderr
     assert machine.run("agent", "once").returncode == 0
     [row] = json.loads(machine.run("agent", "outbox", "--json").stdout)
     assert row["state"] == "pending"
+
+
+def ends_in_time(machine: Machine, target: str) -> subprocess.CompletedProcess[str]:
+    """Run a job of no length under `--timeout 1`."""
+    began = time.monotonic()
+    done = machine.run("ping", target, "--timeout", "1", "--", "sh", "-c", "exit 4")
+    took = time.monotonic() - began
+    assert done.returncode == 4, done.stderr
+    assert took < 1 + 0.5 + STARTING_TAKES_S
+    return done
+
+
+def entries(machine: Machine) -> list[Any]:
+    """Return what lies in the spool, claimed by a process that has ended or by nobody."""
+    paths = [path for path in machine.left_behind() if path.suffix == ".json"]
+    return [json.loads(path.read_text()) for path in paths]
+
+
+def test_an_earlier_ping_to_a_server_that_drips_does_not_hold_up_a_job_that_has_ended(
+    machine: Machine, ping_server: PingServer, dripping_url: str
+) -> None:
+    left = {"kind": "ping", "key": "run:earlier", "url": f"{dripping_url}/ping/tt", "body": "{}"}
+    spool.write(machine.spool, left)
+
+    done = ends_in_time(machine, ping_server.ping_url)
+
+    assert done.stderr == ""
+    [ping] = ping_server.pings
+    assert ping.payload["exit_code"] == 4
+
+
+def test_what_sends_earlier_pings_holds_no_pipe_of_ours_open(
+    machine: Machine, ping_server: PingServer, dripping_url: str
+) -> None:
+    left = {"kind": "ping", "key": "run:earlier", "url": f"{dripping_url}/ping/tt", "body": "{}"}
+    spool.write(machine.spool, left)
+    reader, writer = os.pipe()
+    began = time.monotonic()
+
+    wrapper = machine.start("ping", ping_server.ping_url, "--", "true", pass_fds=[writer])
+    os.close(writer)
+    wrapper.communicate(timeout=20)
+
+    assert os.read(reader, 1) == b""
+    assert time.monotonic() - began < STARTING_TAKES_S
+    os.close(reader)
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_server_that_drips_its_answer_is_waited_for_as_long_as_the_timeout(
+    machine: Machine, dripping_url: str, proxied: bool
+) -> None:
+    url = f"{dripping_url}/ping/tt_made_up_token"
+    if proxied:
+        machine.extra["http_proxy"] = dripping_url
+        url = "http://telemhq.test/ping/tt_made_up_token"
+
+    done = ends_in_time(machine, url)
+
+    assert "later" in done.stderr
+    [entry] = entries(machine)
+    assert entry["may_have_arrived"] is True
+
+
+def test_a_proxy_that_hangs_is_waited_for_as_long_as_the_timeout(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    ping_server.hangs = True
+    machine.extra["http_proxy"] = ping_server.url
+
+    done = ends_in_time(machine, "http://telemhq.test/ping/tt_made_up_token")
+
+    assert "later" in done.stderr
+    assert len(entries(machine)) == 1
+
+
+def test_a_name_that_a_dripping_server_is_asked_for_costs_the_timeout_and_not_the_run(
+    machine: Machine, dripping_url: str
+) -> None:
+    machine.extra.update(TELEMHQ_URL=dripping_url, TELEMHQ_API_KEY="thq_made_up")
+
+    ends_in_time(machine, "nightly")
+
+    [entry] = entries(machine)
+    assert (entry["tracker"], entry["url"]) == ("nightly", "")
+    assert "may_have_arrived" not in entry
+    assert json.loads(entry["body"])["exit_code"] == 4
+
+
+def test_a_ledger_that_somebody_holds_costs_no_more_than_the_timeout(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    machine.run("agent", "outbox")
+    ping_server.status = 422
+    holder = sqlite3.connect(machine.ours / "ledger.sqlite3", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+
+    done = ends_in_time(machine, ping_server.ping_url)
+
+    holder.close()
+    assert "refuses the ping" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("http:///x", "no host"),
+        ("https://", "no host"),
+        ("http://a b/x", "a space"),
+        ("http://host:port/x", "no port"),
+        ("http://host:70000/x", "no port"),
+        ("http://[::1/x", "no host"),
+    ],
+)
+def test_a_url_that_can_never_work_is_refused_and_not_kept(
+    machine: Machine, url: str, wrong: str
+) -> None:
+    alone = machine.run("ping", url)
+    around = machine.run("ping", url, "--", "sh", "-c", "exit 4")
+
+    assert (alone.returncode, around.returncode) == (2, 4)
+    assert wrong in alone.stderr
+    assert wrong in around.stderr
+    assert machine.left_behind() == []
 
 
 def test_a_second_ctrl_c_ends_the_wait_for_a_server_that_hangs(
@@ -381,6 +509,7 @@ def test_what_stayed_behind_goes_out_with_the_next_ping(
 
     machine.run("ping", ping_server.ping_url, "-f", "n=3")
 
+    ping_server.wait_for_pings(3)
     assert sorted(ping.payload["n"] for ping in ping_server.pings) == [1, 2, 3]
     assert machine.left_behind() == []
 
@@ -436,12 +565,18 @@ def test_json_tells_what_became_of_the_ping(machine: Machine, ping_server: PingS
 
 
 def test_a_start_is_told_to_a_server_that_asks_for_it(
-    machine: Machine, ping_server: PingServer
+    machine: Machine, ping_server: PingServer, tmp_path: Path
 ) -> None:
     assert ping_server.capabilities is not None
     ping_server.capabilities["verbs"] = ["start"]
 
-    machine.run("ping", ping_server.ping_url, "--project", "billing", "--", "sleep", "1.6")
+    job = f"while ! test -e {tmp_path}/told; do sleep 0.05; done"
+    wrapper = machine.start(
+        *("ping", ping_server.ping_url, "--project", "billing", "--", "sh", "-c", job)
+    )
+    ping_server.wait_for_pings(1)
+    (tmp_path / "told").touch()
+    wrapper.communicate(timeout=20)
 
     start, end = ping_server.pings
     assert start.payload["kind"] == "start"
@@ -453,13 +588,20 @@ def test_a_start_is_told_to_a_server_that_asks_for_it(
 
 @pytest.mark.parametrize("told", ["nothing", "no verbs"])
 def test_a_server_that_does_not_ask_for_starts_gets_the_end_alone(
-    machine: Machine, ping_server: PingServer, told: str
+    machine: Machine, ping_server: PingServer, tmp_path: Path, told: str
 ) -> None:
     if told == "nothing":
         ping_server.capabilities = None
 
-    for _ in range(2):
-        machine.run("ping", ping_server.ping_url, "--", "sleep", "1.4")
+    job = f"while ! test -e {tmp_path}/asked; do sleep 0.05; done"
+    wrapper = machine.start("ping", ping_server.ping_url, "--", "sh", "-c", job)
+    deadline = time.monotonic() + 20
+    while not ping_server.requests and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.5)  # for the answer to be kept
+    (tmp_path / "asked").touch()
+    wrapper.communicate(timeout=20)
+    machine.run("ping", ping_server.ping_url, "--", "sleep", "1.4")
 
     assert [ping.payload.get("kind") for ping in ping_server.pings] == [None, None]
     assert [request.method for request in ping_server.requests].count("GET") == 1

@@ -12,6 +12,7 @@ down_revision = None
 BIG = sa.BigInteger().with_variant(sa.INTEGER(), "sqlite")
 JSON = sa.Text().with_variant(postgresql.JSONB(), "postgresql")
 DEVICE_TRACKERS = sa.text("device_id <> '' AND deleted_ms IS NULL")
+IN_FORCE = sa.text("revoked_ms IS NULL")
 COLLECTOR_FACTS = sa.text("fact_digest IS NOT NULL")
 SUMS = (
     "runs",
@@ -165,7 +166,14 @@ def _trackers() -> None:
         _optional("revoked_ms"),
         sa.PrimaryKeyConstraint("token", name="pk_tracking_tokens"),
     )
-    op.create_index("ix_tracking_tokens_tracker_id", "tracking_tokens", ["tracker_id"])
+    op.create_index(
+        "ix_tracking_tokens_in_force",
+        "tracking_tokens",
+        ["account_id", "tracker_id"],
+        unique=True,
+        sqlite_where=IN_FORCE,
+        postgresql_where=IN_FORCE,
+    )
 
 
 def _runs() -> None:
@@ -174,7 +182,7 @@ def _runs() -> None:
         _number("account_id"),
         _number("scope", comment="tracker id, or 0 for keys of the whole account"),
         _bytes("digest", comment="first 16 bytes of SHA-256 of the key"),
-        _number("tracker_id"),
+        _number("tracker_id", comment="where the key arrived"),
         _number("run_id"),
         _number("received_ms"),
         sa.PrimaryKeyConstraint("account_id", "scope", "digest", name="pk_idempotency_keys"),
@@ -234,4 +242,5 @@ def _bucket_table(name: str, groups: tuple[str, ...]) -> None:
             "account_id", "quarter_ms", "tracker_id", "member_id", *groups, name=f"pk_{name}"
         ),
         sqlite_with_rowid=False,
+        sqlite_strict=True,
     )
