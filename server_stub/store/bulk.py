@@ -27,7 +27,6 @@ from server_stub.store.tables import (
     tracking_tokens,
 )
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS
-from telemhq_agents.contract.ping import KIND_CORRECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -69,24 +68,39 @@ POSTGRES_TOUCH_TRACKERS = f"""
 """  # noqa: S608 - constants of ours
 """Locks in the order of the rows, so that two processes cannot wait for each other."""
 
-FOUND = ", ".join(
-    f"runs.{name}"
-    for name in (
-        *("account_id", "fact_digest", "tracker_id", "member_id", "id", "ended_ms"),
-        *("project", "model", "source", "session_id", "thread_id"),
-        *AMOUNT_FIELDS,
-    )
+FACT_COLUMNS = (
+    *("account_id", "fact_digest", "kind", "revision", "tracker_id", "member_id", "id", "ended_ms"),
+    *("project", "model", "source", "session_id", "thread_id"),
+    *AMOUNT_FIELDS,
 )
-CORRECTIONS_OF = f"""
-    SELECT {FOUND} FROM asked CROSS JOIN {runs.name} AS runs
-    WHERE runs.account_id = asked.account_id AND runs.fact_digest = asked.digest
-        AND runs.fact_digest IS NOT NULL AND runs.kind = '{KIND_CORRECTION}'
+RUNS_OF_FACTS = f"""
+    SELECT {", ".join(f"run.{name}" for name in FACT_COLUMNS)}
+    FROM asked CROSS JOIN {runs.name} AS run %s
+    WHERE run.account_id = asked.account_id AND run.fact_digest = asked.digest
+        AND run.fact_digest IS NOT NULL
 """  # noqa: S608 - constants of ours
-"""The query names the index's own condition, for SQLite to use it."""
-
-POSTGRES_CORRECTIONS = f"""
+KNOWN_KEYS = f"""
+    SELECT known.account_id, known.scope, known.digest, known.run_id, known.received_ms,
+        run.tracker_id, run.member_id, run.kind
+    FROM asked CROSS JOIN {idempotency_keys.name} AS known
+    LEFT JOIN {runs.name} AS run ON run.account_id = known.account_id
+        AND run.tracker_id = known.tracker_id AND run.id = known.run_id
+    WHERE known.account_id = asked.account_id AND known.scope = asked.scope
+        AND known.digest = asked.digest
+"""  # noqa: S608 - constants of ours
+# SQLite reads the whole table for `(a, b) IN (VALUES …)`, and without being told the index it
+# would read all runs of the account.
+SQLITE_FACTS = RUNS_OF_FACTS % "INDEXED BY ix_runs_fact"
+POSTGRES_FACTS = f"""
     WITH asked AS (SELECT * FROM unnest(%s::bigint[], %s::bytea[]) AS given(account_id, digest))
-    {CORRECTIONS_OF}
+    {RUNS_OF_FACTS % ""}
+"""  # noqa: S608 - constants of ours
+POSTGRES_KEYS = f"""
+    WITH asked AS (
+        SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[])
+            AS given(account_id, scope, digest)
+    )
+    {KNOWN_KEYS}
 """  # noqa: S608 - constants of ours
 SQLITE_KEY_OWNER = """
     SELECT run_id FROM idempotency_keys WHERE account_id = ? AND scope = ? AND digest = ?
@@ -121,8 +135,14 @@ class Bulk(Protocol):
     def claim_keys(self, rows: Sequence[Row]) -> set[KeyId]:
         """Insert rows of `idempotency_keys`; return which of them were not there before."""
 
-    def find_corrections(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
-        """Return the corrections of collector facts (account, digest), as `FOUND` names them."""
+    def find_facts(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
+        """Return the runs that book or correct collector facts (account, digest): `FACT_COLUMNS`."""
+
+    def find_keys(self, key_ids: Sequence[KeyId]) -> list[Row]:
+        """Return the keys that are known: themselves, the run's id and its arrival.
+
+        Then the tracker, member and kind of the run, None where it is no longer kept.
+        """
 
     def insert_runs(self, rows: Sequence[Row]) -> None:
         """Insert rows of `runs`, in the order of its columns."""
@@ -178,12 +198,18 @@ class SqliteBulk:
             row[:3] for row in rows if execute(SQLITE_KEY_OWNER, row[:3]).fetchone()[0] == row[4]
         }
 
-    def find_corrections(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
+    def find_facts(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
+        return self._find(_sqlite_facts, facts)
+
+    def find_keys(self, key_ids: Sequence[KeyId]) -> list[Row]:
+        return self._find(_sqlite_keys, key_ids)
+
+    def _find(self, statement: Callable[[int], str], asked: Sequence[Row]) -> list[Row]:
         found: list[Row] = []
-        for start in range(0, len(facts), LARGEST_STATEMENT):
-            part = facts[start : start + LARGEST_STATEMENT]
+        for start in range(0, len(asked), LARGEST_STATEMENT):
+            part = asked[start : start + LARGEST_STATEMENT]
             flat = list(chain.from_iterable(part))
-            found += self._cursor.execute(_sqlite_corrections(len(part)), flat).fetchall()
+            found += self._cursor.execute(statement(len(part)), flat).fetchall()
         return found
 
     def insert_runs(self, rows: Sequence[Row]) -> None:
@@ -222,8 +248,14 @@ def _sqlite_claim(count: int) -> str:
 
 
 @cache
-def _sqlite_corrections(count: int) -> str:
-    return f"WITH asked(account_id, digest) AS (VALUES {_sqlite_values(2, count)}) {CORRECTIONS_OF}"
+def _sqlite_facts(count: int) -> str:
+    return f"WITH asked(account_id, digest) AS (VALUES {_sqlite_values(2, count)}) {SQLITE_FACTS}"
+
+
+@cache
+def _sqlite_keys(count: int) -> str:
+    values = _sqlite_values(3, count)
+    return f"WITH asked(account_id, scope, digest) AS (VALUES {values}) {KNOWN_KEYS}"
 
 
 @cache
@@ -269,9 +301,17 @@ class PostgresBulk:
         won = {run_id for (run_id,) in self._cursor.fetchall()}
         return {row[:3] for row in rows if row[4] in won}
 
-    def find_corrections(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
+    def find_facts(self, facts: Sequence[tuple[int, bytes]]) -> list[Row]:
         accounts, digests = zip(*facts, strict=True)
-        self._execute(POSTGRES_CORRECTIONS, [_numbers(accounts), _bytes(digests)])
+        return self._find(POSTGRES_FACTS, [_numbers(accounts), _bytes(digests)])
+
+    def find_keys(self, key_ids: Sequence[KeyId]) -> list[Row]:
+        accounts, scopes, digests = zip(*key_ids, strict=True)
+        columns = [_numbers(accounts), _numbers(scopes), _bytes(digests)]
+        return self._find(POSTGRES_KEYS, columns)
+
+    def _find(self, statement: str, parameters: Sequence[str]) -> list[Row]:
+        self._execute(statement, parameters)
         found: list[Row] = self._cursor.fetchall()
         return found
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy import bindparam, delete, update
 
 from server_stub.domain.run import ACCOUNT_SCOPE, RunFacts
 from server_stub.store.roll_up import Place
@@ -54,11 +54,19 @@ def awaited_keys(entries: Sequence[Entry], own: Collection[KeyId]) -> dict[KeyId
 def release(connection: Connection, key_ids: Collection[KeyId]) -> None:
     """Give back keys that were claimed for a moment."""
     keys = idempotency_keys.c
-    named = tuple_(keys.account_id, keys.scope, keys.digest).in_(sorted(key_ids))
-    connection.execute(delete(idempotency_keys).where(named))
+    given_back = delete(idempotency_keys).where(
+        keys.account_id == bindparam("account"),
+        keys.scope == bindparam("in_scope"),
+        keys.digest == bindparam("of_key"),
+    )
+    values = [
+        {"account": account_id, "in_scope": scope, "of_key": digest}
+        for account_id, scope, digest in sorted(key_ids)
+    ]
+    connection.execute(given_back, values)
 
 
-def place(connection: Connection, fresh: Sequence[Entry]) -> None:
+def place(statements: Bulk, fresh: Sequence[Entry]) -> None:
     """Put new corrections on the tracker and the member of the run they correct, where known.
 
     A correction of a correction stays on the tracker it came to.
@@ -67,27 +75,19 @@ def place(connection: Connection, fresh: Sequence[Entry]) -> None:
     if not corrections:
         return
     beside = {entry.key_id: entry.place for entry in fresh if not entry.is_correction}
-    places = beside | _places(connection, {entry.corrected for entry in corrections})
+    places = beside | _places(statements, {entry.corrected for entry in corrections})
     for entry in corrections:
         _, entry.tracker_id, entry.member_id = places.get(entry.corrected, entry.place)
 
 
-def _places(connection: Connection, key_ids: set[KeyId]) -> dict[KeyId | None, Place]:
+def _places(statements: Bulk, key_ids: set[KeyId]) -> dict[KeyId | None, Place]:
     """Return where the runs of known keys are booked."""
-    keys = idempotency_keys.c
-    rows = connection.execute(
-        select(keys.account_id, keys.scope, keys.digest, runs.c.tracker_id, runs.c.member_id)
-        .join_from(
-            idempotency_keys,
-            runs,
-            (runs.c.account_id == keys.account_id)
-            & (runs.c.tracker_id == keys.tracker_id)
-            & (runs.c.id == keys.run_id)
-            & (runs.c.kind != KIND_CORRECTION),
-        )
-        .where(tuple_(keys.account_id, keys.scope, keys.digest).in_(sorted(key_ids)))
-    )
-    return {(row[0], row[1], bytes(row[2])): (row[0], row[3], row[4]) for row in rows}
+    found = statements.find_keys(sorted(key_ids))
+    return {
+        (account_id, scope, bytes(digest)): (account_id, tracker_id, member_id)
+        for account_id, scope, digest, _, _, tracker_id, member_id, kind in found
+        if kind not in {None, KIND_CORRECTION}
+    }
 
 
 def waiting(statements: Bulk, fresh: Sequence[Entry]) -> list[Move]:
@@ -99,12 +99,16 @@ def waiting(statements: Bulk, fresh: Sequence[Entry]) -> list[Move]:
     }
     if not runs_by_fact:
         return []
-    found = statements.find_corrections(sorted(runs_by_fact))
-    return [_move(row, runs_by_fact[row[0], bytes(row[1])].place) for row in found]
+    found = statements.find_facts(sorted(runs_by_fact))
+    return [
+        _move(row, runs_by_fact[row[0], bytes(row[1])].place)
+        for row in found
+        if row[2] == KIND_CORRECTION
+    ]
 
 
 def _move(row: Row, new: Place) -> Move:
-    account_id, _, tracker_id, member_id, run_id, ended_ms, *words_and_figures = row
+    account_id, _, _, _, tracker_id, member_id, run_id, ended_ms, *words_and_figures = row
     project, model, source, session_id, thread_id, *figures = words_and_figures
     facts = RunFacts(
         ended_ms,

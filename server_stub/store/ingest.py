@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, tuple_
-
 from server_stub.domain.run import Arrival, fact_digest
 from server_stub.store import corrections
 from server_stub.store.bulk import Bulk, KeyId, Row, Target, bulk
 from server_stub.store.entries import Entry
-from server_stub.store.exact import halves, joined
 from server_stub.store.ids import new_id
-from server_stub.store.roll_up import FIGURES, RollUp
-from server_stub.store.tables import idempotency_keys, runs
+from server_stub.store.roll_up import FIGURES, WIDTH, RollUp
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts, usd
 from telemhq_agents.contract.ping import KIND_RUN, Recorded
 
@@ -64,9 +60,9 @@ def book(connection: Connection, arrivals: Sequence[Arrival]) -> list[Outcome]:
     by_key = _by_key(entries)
     fresh, repeated = _claim(connection, statements, entries, by_key)
     if fresh:
-        corrections.place(connection, fresh)
+        corrections.place(statements, fresh)
         _write(connection, statements, fresh)
-    answers = _first_answers(connection, repeated) if repeated else {}
+    answers = _first_answers(statements, repeated) if repeated else {}
     return [_outcome(entry, answers) for entry in admitted]
 
 
@@ -187,17 +183,12 @@ def _touches(entries: list[Entry]) -> list[Row]:
     return [(*latest[place], *place) for place in sorted(latest)]
 
 
-def _first_answers(connection: Connection, entries: list[Entry]) -> dict[int, Booked]:
+def _first_answers(statements: Bulk, entries: list[Entry]) -> dict[int, Booked]:
     """Return what was answered to each repeated key the first time, by the repetition's run id."""
-    keys = idempotency_keys.c
     key_ids = sorted({entry.key_id for entry in entries if entry.key_id is not None})
-    rows = connection.execute(
-        select(keys.account_id, keys.scope, keys.digest, keys.run_id, keys.received_ms).where(
-            tuple_(keys.account_id, keys.scope, keys.digest).in_(key_ids)
-        )
-    )
+    rows = statements.find_keys(key_ids)
     first = {(row[0], row[1], bytes(row[2])): (row[3], row[4]) for row in rows}
-    held = _recorded(connection, entries)
+    held = _recorded(statements, entries)
     answers = {}
     for entry in entries:
         if entry.key_id is not None:
@@ -211,25 +202,19 @@ def _fact_of(entry: Entry) -> tuple[int, bytes | None]:
     return (entry.account_id, fact_digest(entry.arrival.facts, entry.arrival.key))
 
 
-def _recorded(
-    connection: Connection, entries: list[Entry]
-) -> dict[tuple[int, bytes | None], Recorded]:
+def _recorded(statements: Bulk, entries: list[Entry]) -> dict[tuple[int, bytes | None], Recorded]:
     """Return what the store holds of each collector fact: its sums, corrections included."""
     facts = {_fact_of(entry) for entry in entries}
     asked = sorted((account, digest) for account, digest in facts if digest is not None)
     if not asked:
         return {}
-    rows = connection.execute(
-        select(
-            runs.c.account_id,
-            runs.c.fact_digest,
-            func.max(runs.c.revision),
-            *halves(runs.c[name] for name in AMOUNT_FIELDS),
-        )
-        .where(tuple_(runs.c.account_id, runs.c.fact_digest).in_(asked))
-        .group_by(runs.c.account_id, runs.c.fact_digest)
-    )
-    return {(row[0], bytes(row[1])): recorded(row[2], Amounts(*joined(row[3:]))) for row in rows}
+    sums: dict[tuple[int, bytes | None], Amounts] = {}
+    revisions: dict[tuple[int, bytes | None], int] = {}
+    for account_id, digest, _, revision, *rest in statements.find_facts(asked):
+        fact = (account_id, bytes(digest))
+        sums[fact] = sums.get(fact, Amounts()) + Amounts(*rest[-WIDTH:])
+        revisions[fact] = max(revisions.get(fact, 0), revision)
+    return {fact: recorded(revisions[fact], amounts) for fact, amounts in sums.items()}
 
 
 def recorded(revision: int, amounts: Amounts) -> Recorded:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from server_stub.store import ingest
+from server_stub.store.entries import Entry
 from telemhq_cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-remember: Callable[..., None] = ingest.Entry.__init__
+remember: Callable[..., None] = Entry.__init__
 
 
-def forget_the_key(entry: ingest.Entry, *given: Any) -> None:
+def forget_the_key(entry: Entry, *given: Any) -> None:
     remember(entry, *given)
     entry.key_id = None
 
 
 if __name__ == "__main__":
-    setattr(ingest.Entry, "__init__", forget_the_key)  # noqa: B010 - a test's own sabotage
+    setattr(Entry, "__init__", forget_the_key)  # noqa: B010 - a test's own sabotage
     sys.argv = ["telemhq", "server", "run", *sys.argv[1:]]
     sys.exit(main())

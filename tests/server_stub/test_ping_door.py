@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from server_stub.store.migrate import upgrade
 from server_stub.store.tables import buckets, metadata, runs, trackers, tracking_tokens
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
@@ -402,6 +402,49 @@ def test_half_a_request_and_nonsense_do_not_hurt(
 
     assert client.post(f"/ping/{token}").status_code == 200
     assert len(rows(runs)) == 1
+
+
+HALF_A_PING = b"POST /ping/tok HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"
+
+
+def told(connected: socket.socket) -> tuple[bytes, str]:
+    """The head of the answer and the type of its problem; the server must then hang up."""
+    answer = b""
+    while part := connected.recv(65536):
+        answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.partition(b"\r\n")[0], json.loads(body)["type"]
+
+
+def test_a_body_that_never_comes_whole_is_given_up(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server_stub.ingest.door.BODY_SECONDS", 0.05)
+
+    with socket.create_connection(("127.0.0.1", client.base_url.port), timeout=10) as connected:
+        connected.sendall(HALF_A_PING)
+        answer = told(connected)
+
+    assert answer == (b"HTTP/1.1 408 Request Timeout", "body-too-slow")
+
+
+def test_a_server_that_stops_tells_whoever_is_still_sending(
+    run_server: Callable[[Settings], AbstractContextManager[LiveServer]],
+    sqlite_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("server_stub.run.GRACE_SECONDS", 0.2)
+    with run_server(Settings(database_url=sqlite_url, port=0)) as live:
+        port = int(live.url.rsplit(":", 1)[1])
+        connected = socket.create_connection(("127.0.0.1", port), timeout=10)
+        connected.sendall(HALF_A_PING)
+        httpx.get(live.url, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
+
+    with connected:
+        answer = told(connected)
+    assert answer == (b"HTTP/1.1 503 Service Unavailable", "unavailable")
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_a_client_that_leaves_before_the_answer_has_its_ping_recorded(

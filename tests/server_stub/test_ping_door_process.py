@@ -15,9 +15,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from server_stub.run import make_server
 from server_stub.settings import Settings
 from server_stub.store.engine import reading_engine
 from server_stub.store.tables import buckets, runs
+from telemhq_agents.errors import SettingsError
 
 if TYPE_CHECKING:
     import ssl
@@ -150,6 +152,33 @@ def test_a_port_that_is_taken_is_named(tmp_path: Any) -> None:
 
     assert done.returncode != 0
     assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70, "no-such-host.invalid"])
+def test_a_host_that_is_none_is_named(host: str, sqlite_url: str) -> None:
+    with pytest.raises(SettingsError, match=f"cannot listen on {host}") as caught:
+        make_server(Settings(database_url=sqlite_url, host=host, port=0), print)
+
+    assert "TELEMHQ_HOST" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "warned"),
+    [
+        ("127.0.0.1", "", False),
+        ("0.0.0.0", "", True),
+        ("0.0.0.0", "https://telemhq.example.com", False),
+    ],
+)
+def test_who_listens_to_others_without_a_public_url_is_warned(
+    *, host: str, public_url: str, warned: bool, sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Settings(database_url=sqlite_url, host=host, port=0, public_url=public_url)
+
+    _, bound = make_server(told, print)
+
+    bound.close()
+    assert ("TELEMHQ_PUBLIC_URL is not set" in caplog.text) is warned
 
 
 def test_a_first_start_makes_the_embedded_database(

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, update
 
 from server_stub.domain.run import Arrival, RunFacts
-from server_stub.store.engine import Store
+from server_stub.store.bulk import _sqlite_facts, _sqlite_keys
+from server_stub.store.engine import Store, reading_engine
 from server_stub.store.ids import LOW_LIMIT, Ids, new_id
 from server_stub.store.ingest import Booked, Refusal
 from server_stub.store.tables import (
@@ -693,3 +694,21 @@ def test_ids_made_by_many_threads_are_all_different() -> None:
         made = list(pool.map(lambda _: new_id(), range(5000)))
 
     assert len(set(made)) == 5000
+
+
+def test_no_look_up_reads_a_whole_table(sqlite_url: str) -> None:
+    fact, key = (1, b"d"), (1, 0, b"d")
+    plans: list[str] = []
+    engine = reading_engine(sqlite_url)
+    with engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        asked = [(_sqlite_facts(2), [*fact, *fact]), (_sqlite_keys(2), [*key, *key])]
+        for statement, parameters in asked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans += [row[3] for row in cursor.fetchall()]
+    engine.dispose()
+
+    tables = [plan for plan in plans if "runs" in plan or " run " in plan or "known" in plan]
+    assert len(tables) == 3
+    assert all(plan.startswith("SEARCH") for plan in tables)
+    assert "ix_runs_fact (account_id=? AND fact_digest=?)" in tables[0]

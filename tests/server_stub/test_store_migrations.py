@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
+from server_stub.settings import load
 from server_stub.store.engine import Store, writing_engine
 from server_stub.store.engine import database_url as parse_url
 from server_stub.store.migrate import upgrade
@@ -145,6 +146,29 @@ def test_other_databases_are_refused(address: str) -> None:
         parse_url(address)
 
     assert "TELEMHQ_DATABASE_URL" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://u:secret@h:abc/db", "postgresql://[::1/db", "postgresql+psycopg://u@h:1x/db"],
+)
+def test_an_address_that_cannot_be_read_is_said_so_and_not_shown(address: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be read") as caught:
+        parse_url(address)
+
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["a?b.sqlite3", "a b%20c.sqlite3", "a#b.sqlite3", "a@b:c.sqlite3"])
+def test_any_path_names_the_file_that_is_opened(name: str, tmp_path: Path) -> None:
+    told = load({"TELEMHQ_DATABASE_URL": f"{tmp_path}/{name}"})
+
+    upgrade(told.database_url)
+
+    assert (tmp_path / name).stat().st_size > 0
+    assert {path.name.removesuffix("-wal").removesuffix("-shm") for path in tmp_path.iterdir()} == {
+        name
+    }
 
 
 def test_readers_cannot_write(store: Store) -> None:

@@ -199,6 +199,46 @@ def test_a_second_invitation_ends_the_first(cast: Cast) -> None:
     assert accept(cast.nobody, second).json()["account"]["role"] == "manager"
 
 
+def test_of_links_that_servers_make_for_one_address_at_the_same_moment_one_works(
+    database_url: str,
+) -> None:
+    stores = [Store(database_url), Store(database_url)]
+    for store in stores:
+        store.start()
+    made = stores[0].write(
+        lambda connection: joining.set_up(
+            connection, email="ada@example.com", name="Ada", team="Engines", now_ms=1
+        )
+    )
+    assert made is not None
+    invitations = [
+        Invitation(
+            4 * number + place + 1,
+            made.account_id,
+            "Engines",
+            f"new{number}@example.com",
+            Role.MEMBER,
+            "",
+            1000,
+            None,
+        )
+        for number in range(20)
+        for place in range(4)
+    ]
+
+    with ThreadPoolExecutor(4) as pool:
+        works = [partial(invite, invitation, made.user_id) for invitation in invitations]
+        list(pool.map(Store.write, stores * 40, works))
+
+    with stores[0].read() as connection:
+        still_open = teams.open_invitations(connection, made.account_id, now_ms=2)
+    assert sorted(one.email for one in still_open) == sorted(
+        {invitation.email for invitation in invitations}
+    )
+    for store in stores:
+        store.stop()
+
+
 def test_members_cannot_be_invited_again_revoked_ones_neither(cast: Cast) -> None:
     path = routes.TEAM_INVITATIONS.format(team_id=cast.team)
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
 
 from server_stub.domain.credentials import new_token
 from server_stub.domain.tracker import TrackerDraft
 from server_stub.store import joining, trackers
 from server_stub.store.engine import Store
+from server_stub.store.tables import trackers as stored_trackers
+from server_stub.store.tables import tracking_tokens
 from telemhq_agents.contract import routes
 from tests.server_stub.cast import run_sql
 
 if TYPE_CHECKING:
+    from server_stub.domain.tracker import Tracker
     from tests.server_stub.cast import Cast
 
 
@@ -229,3 +235,55 @@ def test_two_servers_on_one_database_make_one_tracker_for_a_device(database_url:
             assert sorted(new for _, new in answers) == [False, False, False, True]
     for store in stores:
         store.stop()
+
+
+def test_of_tokens_that_servers_rotate_at_the_same_moment_one_is_in_force(
+    database_url: str,
+) -> None:
+    stores = [Store(database_url), Store(database_url)]
+    for store in stores:
+        store.start()
+    made = stores[0].write(
+        lambda connection: joining.set_up(
+            connection, email="ada@example.com", name="Ada", team=None, now_ms=1
+        )
+    )
+    assert made is not None
+
+    def rotate(store: Store, tracker: Tracker) -> None:
+        store.write(lambda connection: trackers.rotate(connection, tracker, new_token(), 2))
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(20):
+            draft = TrackerDraft(made.account_id, made.user_id, "Codex", "d-1", f"s{number}")
+            tracker, _ = stores[0].write(
+                partial(trackers.get_or_create, draft=draft, token=new_token(), now_ms=1)
+            )
+            list(pool.map(rotate, stores * 2, [tracker] * 4))
+
+    with stores[0].read() as connection:
+        live = connection.execute(
+            select(tracking_tokens.c.tracker_id).where(tracking_tokens.c.revoked_ms.is_(None))
+        ).all()
+        listed = trackers.of_account(connection, made.account_id)
+    assert len(live) == len(set(live)) == len(listed) == 20
+    for store in stores:
+        store.stop()
+
+
+def test_a_tracker_is_found_by_an_id_of_any_length(store: Store) -> None:
+    of_2031 = 1_000_000_000_000_000_001
+    largest = 2**63 - 1
+    rows = [
+        {"account_id": 1, "id": number, "owner_id": 1, "name": "x", "created_ms": 1}
+        for number in (7, of_2031, largest)
+    ]
+    store.write(lambda connection: connection.execute(insert(stored_trackers), rows))
+
+    with store.read() as connection:
+        found = [
+            trackers.ids_named(connection, 1, str(number))
+            for number in (7, of_2031, largest, largest + 1, 10**400)
+        ]
+
+    assert found == [(7,), (of_2031,), (largest,), (), ()]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,11 +14,11 @@ from server_stub.domain.problem import ProblemError
 from server_stub.domain.run import Arrival, RunFacts
 from server_stub.store.engine import Store
 from server_stub.store.ingest import Booked
-from server_stub.store.tables import accounts, buckets, runs
+from server_stub.store.tables import accounts, buckets, runs, trackers, tracking_tokens
 from telemhq_agents.contract.amounts import Amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from sqlalchemy import Connection
@@ -127,12 +130,32 @@ def test_one_poisoned_ping_fails_alone(store: Store, add_tracker: Callable[..., 
     release.set()
 
     assert all(isinstance(future.result(timeout=10), Booked) for future in good)
-    for future in (bad, worse):
+    for future, status, slug in ((bad, 422, "sum-too-large"), (worse, 500, "not-storable")):
         with pytest.raises(ProblemError) as caught:
             future.result(timeout=10)
-        assert caught.value.problem.status == 500
-        assert caught.value.problem.type == "not-storable"
+        assert (caught.value.problem.status, caught.value.problem.type) == (status, slug)
     assert stored_runs(store) == 10
+
+
+def test_a_sum_that_would_outgrow_its_column_is_refused_and_stays_as_it_was(
+    store: Store, add_tracker: Callable[..., str]
+) -> None:
+    add_tracker("tok")
+    largest = 2**63 - 1
+    store.writer.ingest(one_run(tokens=largest - 10)).result(timeout=10)
+
+    release = hold(store)
+    over = store.writer.ingest(one_run("over", tokens=11))
+    fits = store.writer.ingest(one_run("fits", tokens=10))
+    release.set()
+
+    assert isinstance(fits.result(timeout=10), Booked)
+    with pytest.raises(ProblemError) as caught:
+        over.result(timeout=10)
+    assert (caught.value.problem.status, caught.value.problem.type) == (422, "sum-too-large")
+    with store.read() as connection:
+        assert connection.execute(select(buckets.c.input_tokens)).scalar_one() == largest
+    assert stored_runs(store) == 2
 
 
 def test_a_refused_ping_leaves_its_key_free(store: Store, add_tracker: Callable[..., str]) -> None:
@@ -271,6 +294,153 @@ def test_an_sqlite_that_another_process_locks_is_a_503_until_it_is_free(
     assert store.write(new_account(2)) == 2
     assert stored_accounts(store) == [2]
     store.stop()
+
+
+def test_the_log_learns_once_that_nothing_can_be_recorded_and_once_that_it_can_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server_stub.store.engine.BUSY_SECONDS", 0.01)
+    store = Store(sqlite_url)
+    store.start()
+    with locked(sqlite_url):
+        for number in range(5):
+            with pytest.raises(ProblemError):
+                store.writer.ingest(one_run(f"k{number}")).result(timeout=10)
+    store.write(new_account(1))
+    store.write(new_account(2))
+    store.stop()
+
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "nothing can be recorded: OperationalError: database is locked",
+        "runs are recorded again, after: OperationalError: database is locked",
+    ]
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@contextmanager
+def locked(sqlite_url: str) -> Iterator[None]:
+    """Another process writes to the file until the block ends."""
+    other = create_engine(sqlite_url)
+    with other.connect() as locking:
+        locking.execute(text("BEGIN IMMEDIATE"))
+        yield
+    other.dispose()
+
+
+def test_no_value_of_a_failed_statement_reaches_the_log_or_the_error(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "thq_secret"
+    account = {"kind": "team", "name": secret, "created_ms": 1}
+
+    with pytest.raises(Exception, match="accounts") as written:
+        store.write(
+            lambda connection: connection.execute(
+                insert(accounts), [{"id": 1} | account, {"id": 1} | account]
+            )
+        )
+    with pytest.raises(Exception, match="nowhere") as read, store.read() as connection:
+        connection.execute(text("SELECT :secret FROM nowhere"), {"secret": secret})
+
+    assert secret not in str(written.value)
+    assert secret not in str(read.value)
+    assert secret not in caplog.text
+
+
+def test_a_refused_row_is_not_in_the_log(
+    own_postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(own_postgres_url)
+    store.start()
+    store.write(two_token_rows)
+    store.write(
+        lambda connection: connection.execute(text("ALTER TABLE runs ADD CHECK (model <> 'bad')"))
+    )
+
+    with pytest.raises(ProblemError):
+        store.writer.ingest(one_run(model="bad", key="secret session")).result(timeout=10)
+    store.stop()
+
+    ours = [record for record in caplog.records if record.name == "telemhq.server"]
+    assert "violates check constraint" in ours[-1].getMessage()
+    assert not any("Failing row" in record.getMessage() or record.exc_info for record in ours)
+
+
+def two_token_rows(connection: Connection) -> None:
+    place = {"account_id": 1, "created_ms": 1}
+    connection.execute(insert(trackers).values(id=10, owner_id=100, name="x", **place))
+    connection.execute(insert(tracking_tokens).values(token="tok", tracker_id=10, **place))
+
+
+def test_a_store_is_well_while_it_can_write(store: Store) -> None:
+    assert store.is_well()
+    store.write(new_account(1))
+    assert store.is_well()
+
+
+def test_a_locked_sqlite_is_not_well_until_it_is_free(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server_stub.store.engine.BUSY_SECONDS", 0.3)
+    monkeypatch.setattr("server_stub.store.engine.HEALTH_SECONDS", 0.05)
+    store = Store(sqlite_url)
+    store.start()
+
+    with locked(sqlite_url), pytest.raises(ProblemError) as caught:
+        store.is_well()
+
+    assert caught.value.problem.status == 503
+    monkeypatch.setattr("server_stub.store.engine.HEALTH_SECONDS", 10)
+    assert store.is_well()
+    store.stop()
+
+
+def test_a_read_only_postgresql_is_not_well(
+    own_postgres_url: str, postgres_admin: Callable[[str], None]
+) -> None:
+    name = make_url(own_postgres_url).database
+    postgres_admin(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    store = Store(own_postgres_url)
+    store.start()
+
+    with pytest.raises(ProblemError) as caught:
+        store.is_well()
+
+    assert caught.value.problem.status == 503
+    postgres_admin(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    postgres_admin(END_ALL % name)
+    assert store.is_well()
+    store.stop()
+
+
+def test_a_full_disk_is_not_well(sqlite_url: str) -> None:
+    program = FULL_DISK.format(url=sqlite_url)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.split() == ["503", "True"], done.stderr
+
+
+FULL_DISK = """
+import os, resource, signal
+from server_stub.domain.problem import ProblemError
+from server_stub.store.engine import Store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+store = Store({url!r})
+store.start()
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+try:
+    print(store.is_well())
+except ProblemError as error:
+    print(error.problem.status)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+print(store.is_well())
+store.stop()
+"""
 
 
 def test_nothing_waits_for_a_batch_to_fill(store: Store, add_tracker: Callable[..., str]) -> None:
