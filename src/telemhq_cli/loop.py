@@ -57,6 +57,13 @@ def read_status(ours: Locations) -> dict[str, Any]:
     return held if isinstance(held, dict) else {}
 
 
+def remember(done: Pass) -> None:
+    """Write down a single pass; what a running agent wrote about itself stays."""
+    ours = locations.ours()
+    last = {"last_pass_ms": clock.now_ms(), "last_pass": as_json(done)}
+    _write_status(ours, read_status(ours) | last)
+
+
 def is_running(ours: Locations) -> bool:
     """Tell whether an agent runs now, with all collectors or with one."""
     return any(_is_held(path) for path in (lock_path(ours), _lock_of_part(ours)))

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,19 @@ def serving(person: Person) -> Iterator[str]:
         server.stdout.close()
 
 
+def run_until_its_start_is_told(person: Person, told: Path) -> None:
+    """Run a job under `telemhq ping` that fails once the server shows its start."""
+    job = f"while ! test -e {told}; do sleep 0.05; done; exit 3"
+    wrapper = subprocess.Popen(
+        [*TELEMHQ, "ping", "nightly", "--", "sh", "-c", job], env=person.environ
+    )
+    deadline = time.monotonic() + 20
+    while not person.asks("tracker", "runs", "nightly") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    told.touch()
+    assert wrapper.wait(20) == 3
+
+
 def test_first_use_without_any_variable_of_ours(tmp_path: Path) -> None:
     ada = Person(tmp_path / "ada")
     key = ada.run("server", "init", "--email", "ada@example.com").strip()
@@ -79,7 +93,7 @@ def test_first_use_without_any_variable_of_ours(tmp_path: Path) -> None:
     with serving(ada) as url:
         ada.run("login", "--url", url, "--key-stdin", given=key)
         tracker = ada.asks("tracker", "create", "nightly")
-        ada.run("ping", "nightly", "--", "sh", "-c", "sleep 2.5; exit 3", code=3)
+        run_until_its_start_is_told(ada, tmp_path / "told")
         ada.run("ping", tracker["ping_url"], "-f", "input_tokens=10", "--model", "gpt-5")
         now = clock.now_ms() - 1000
         CodexSession(ada.home / "codex", now).turn(now, 100, 10)
@@ -89,13 +103,14 @@ def test_first_use_without_any_variable_of_ours(tmp_path: Path) -> None:
         report = ada.asks("usage", "--mine", "--by", "tracker")
         again = ada.asks("usage", "--mine", "--by", "tracker")
 
-    assert [(run["kind"], run["failed"]) for run in runs] == [
+    assert sorted((run["kind"], run["failed"]) for run in runs) == [
         ("run", False),
         ("run", True),
         ("start", False),
     ]
-    assert runs[1]["payload"]["exit_code"] == 3
-    assert runs[1]["duration_ms"] >= 1300
+    [failed] = [run for run in runs if run["failed"]]
+    assert failed["payload"]["exit_code"] == 3
+    assert failed["duration_ms"] >= 1000
     rows = {row["tracker"].split(" on ")[0]: row for row in report["rows"]}
     assert (rows["nightly"]["runs"], rows["nightly"]["failures"]) == (2, 1)
     assert (rows["Codex"]["runs"], rows["Codex"]["input_tokens"]) == (1, 100)

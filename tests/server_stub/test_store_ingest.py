@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from sqlalchemy import delete, insert, select, update
 
 from server_stub.domain.run import Arrival, RunFacts
 from server_stub.store.bulk import _sqlite_facts, _sqlite_keys
-from server_stub.store.engine import Store, reading_engine
+from server_stub.store.engine import Store, reading_engine, writing_engine
 from server_stub.store.ids import LOW_LIMIT, Ids, new_id
-from server_stub.store.ingest import Booked, Refusal
+from server_stub.store.ingest import Booked, Refusal, book
 from server_stub.store.tables import (
     buckets,
     idempotency_keys,
@@ -26,6 +27,7 @@ from server_stub.store.tables import (
 )
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
 from telemhq_agents.contract.ping import KIND_START, Recorded
+from tests.server_stub.blocking import wait_until_blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -625,28 +627,35 @@ def test_a_correction_that_came_first_goes_to_the_run_it_corrects(
     assert (again.recorded.input_tokens, again.recorded.revision) == (60, 1)
 
 
+@pytest.mark.parametrize("correction_first", [True, False])
 def test_a_correction_and_its_run_find_each_other_between_two_processes(
-    postgres_url: str,
+    *, correction_first: bool, postgres_url: str
 ) -> None:
-    stores = [Store(postgres_url), Store(postgres_url)]
-    for one in stores:
-        one.start()
-    stores[0].write(two_trackers)
+    run = arrival("fact:k", tokens=100, token="hers")
+    correcting = correction("fact:k", 1, tokens=-40, token="his")
+    first, second = (correcting, run) if correction_first else (run, correcting)
+    engine = writing_engine(postgres_url)
+    with engine.begin() as connection:
+        two_trackers(connection)
 
-    futures = []
-    for number in range(150):
-        run = arrival(f"fact:{number}", tokens=100, token="hers")
-        correcting = correction(f"fact:{number}", 1, tokens=-40, token="his")
-        order = (0, 1) if number % 2 else (1, 0)
-        futures += [stores[side].writer.ingest((run, correcting)[side]) for side in order]
-    for future in futures:
-        future.result(timeout=20)
+    def follow() -> None:
+        with engine.begin() as connection:
+            book(connection, [second])
 
-    assert sums(stores[0], runs, "member_id") == Counter({(100,): 150 * 60})
-    assert sums(stores[0], buckets, "member_id") == Counter({(100,): 150 * 60})
-    assert len(rows(stores[0], idempotency_keys)) == 300
-    for one in stores:
-        one.stop()
+    follower = threading.Thread(target=follow)
+    with engine.begin() as connection:
+        book(connection, [first])
+        follower.start()
+        wait_until_blocked(engine, follower)
+    follower.join()
+
+    with engine.connect() as connection:
+        for table in (runs, buckets, session_buckets):
+            found = connection.execute(select(table.c.member_id, table.c.input_tokens)).all()
+            assert {row.member_id for row in found} == {100}
+            assert sum(row.input_tokens for row in found) == 60
+        assert len(connection.execute(select(idempotency_keys)).all()) == 2
+    engine.dispose()
 
 
 def two_trackers(connection: Connection) -> None:

@@ -425,13 +425,18 @@ def test_a_full_disk_is_not_well(sqlite_url: str) -> None:
 
 
 FULL_DISK = """
-import os, resource, signal
+import resource, signal
 from server_stub.domain.problem import ProblemError
+from server_stub.store import writer
 from server_stub.store.engine import Store
+writer.LATELY_NS = 0
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 store = Store({url!r})
 store.start()
+store.write(lambda connection: connection.exec_driver_sql("PRAGMA user_version = 0"))
+with store.read():
+    pass
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
 try:
     print(store.is_well())

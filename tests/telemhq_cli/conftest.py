@@ -54,6 +54,7 @@ class PingServer:
         }
     )
     hangs: bool = False
+    describes: threading.Event | None = None
     requests: list[Request] = field(default_factory=list)
     url: str = ""
     released: threading.Event = field(default_factory=threading.Event)
@@ -83,6 +84,8 @@ def handler_of(server: PingServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             self._take()
+            if server.describes is not None:
+                server.describes.wait(30)
             told = {"message": "how to ping", "ping_url": "", "example": "", "fields": []}
             if server.capabilities is not None:
                 told["capabilities"] = server.capabilities  # type: ignore[assignment]

@@ -17,7 +17,7 @@ from telemhq_cli.render.output import form_of, note, say, show_json, show_pairs,
 from telemhq_cli.render.progress import patience
 from telemhq_cli.render.table import Column, Table
 from telemhq_cli.render.voice import warn
-from telemhq_cli.render.words import moment, whole
+from telemhq_cli.render.words import counted, moment, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +76,7 @@ def once(
     plan = _plan(tuple(Source), backfill=backfill, since=since, coalesce=coalesce)
     with patience("Reading logs and reporting …"), agent.at_work(plan) as worker:
         done = worker.whole_pass()
+    loop.remember(done)
     if as_json:
         show_json(loop.as_json(done))
         return
@@ -95,7 +96,7 @@ def status(as_json: AsJson = False) -> None:
     show_pairs(
         [
             ("Agent", f"runs (process {found['pid']})" if found["running"] else "does not run"),
-            ("Watching by", found["watching_by"]),
+            *([("Watching by", found["watching_by"])] if found["watching_by"] else []),
             ("Last pass", found["last_pass_at"] or "never"),
             *(
                 (name.capitalize(), label or "stays here")
@@ -110,7 +111,9 @@ def status(as_json: AsJson = False) -> None:
     )
     for problem in found["problems"]:
         say(f"  {problem}")
-    if not found["running"]:
+    if outbox["parked"] or outbox["uncertain"]:
+        say("", "Next: telemhq agent outbox")
+    elif not found["running"]:
         say("", "Next: telemhq agent run")
 
 
@@ -150,7 +153,8 @@ def outbox(
         ]
         if states:
             count = ledger.unpark(states=states)
-            note(f"{whole(count)} pings wait to be sent again. Next: telemhq agent once")
+            waiting = f"{counted(count, 'ping')} {'waits' if count == 1 else 'wait'}"
+            note(f"{waiting} to be sent again. Next: telemhq agent once")
         rows = ledger.outbox()
     held = credentials.load(ours.credentials)
     shown = [_shown(row, held) for row in rows]
@@ -168,7 +172,7 @@ OUTBOX = (
     Column("state", "State"),
     Column("destination", "To"),
     Column("attempts", "Tries", whole, is_figure=True),
-    Column("created_at", "From", moment),
+    Column("created_at", "From", moment, spare=1, copied=True),
     Column("last_error", "Why"),
 )
 
@@ -254,10 +258,11 @@ def _say_delivery(done: Pass) -> None:
         return
     sent = delivery.sent + delivery.duplicates
     known = f" ({whole(delivery.duplicates)} known there already)" if delivery.duplicates else ""
-    say(f"Reported {whole(sent)} pings{known}; {whole(delivery.left)} wait.")
+    verb = "waits" if delivery.left == 1 else "wait"
+    say(f"Reported {counted(sent, 'ping')}{known}; {whole(delivery.left)} {verb}.")
     if delivery.parked or delivery.uncertain:
         note(
-            f"telemhq: {delivery.parked} pings were refused, {delivery.uncertain} are uncertain",
+            f"telemhq: pings refused: {delivery.parked}, uncertain: {delivery.uncertain}",
             "  telemhq agent outbox",
         )
     for problem in done.problems:

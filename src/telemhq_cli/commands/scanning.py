@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from telemhq_agents import clock, locations
+from telemhq_agents.usage import Source
 from telemhq_cli.render.output import say, show_json
 from telemhq_cli.render.progress import patience
 from telemhq_cli.render.voice import warn
@@ -14,10 +15,10 @@ from telemhq_cli.render.words import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from telemhq_agents.collecting import ScanReport
     from telemhq_agents.ledger.store import Ledger
-    from telemhq_agents.usage import Source
 
 WAIT_S = 10.0
 
@@ -27,6 +28,12 @@ def read_logs(sources: Sequence[Source]) -> Iterator[Ledger]:
     """Open the ledger with what is new in the logs of these sources booked."""
     with _read(sources) as (ledger, _):
         yield ledger
+
+
+def places(sources: Sequence[Source]) -> list[Path]:
+    """Return the homes in which the logs of these sources are looked for."""
+    codex = [locations.codex_home()] if Source.CODEX in sources else []
+    return [*codex, *(locations.claude_homes() if Source.CLAUDE in sources else [])]
 
 
 def scan_now(sources: Sequence[Source], *, as_json: bool) -> None:

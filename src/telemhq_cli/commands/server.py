@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -50,7 +52,7 @@ def init(
         return
     note(f"The server has an owner, {made.email}. The API key, shown this once:")
     say(made.api_key)
-    note("", "Next: telemhq server run", f"      {login_command(settings)}")
+    note("", f"Next: {run_command(database)}", f"      {login_command(settings)}")
 
 
 @app.command()
@@ -80,6 +82,16 @@ def run(
 def _announce(url: str) -> None:
     say(f"TelemHQ listens on {url}")
     sys.stdout.flush()
+
+
+def run_command(database: str | None) -> str:
+    """Return how to run the server on this database; a password is not shown again."""
+    if database is None:
+        return "telemhq server run"
+    parts = urlsplit(database)
+    if parts.password or "password=" in parts.query:
+        return "telemhq server run --database URL   (the same)"
+    return f"telemhq server run --database {shlex.quote(database)}"
 
 
 def login_command(settings: Settings) -> str:

@@ -37,6 +37,8 @@ class Group(StrEnum):
 
 DEFAULT_GROUPS = (Group.PROJECT, Group.MODEL)
 Report = Callable[[tuple[str, ...]], UsageReport]
+Footnote = Callable[[UsageReport], str]
+"""Says, from a report by model, what its total leaves out."""
 DEFAULT_TEAM_GROUPS = (Group.MEMBER, Group.PROJECT, Group.MODEL)
 
 
@@ -100,11 +102,11 @@ def usage(  # noqa: PLR0917 - one for each option
 
         default = DEFAULT_TEAM_GROUPS if team_wide else DEFAULT_GROUPS
         if groups or form is not Form.TEXT:
-            _show(report, groups or default, form)
+            _show(report, groups or default, form, shown.sent_without_cost)
         elif team_wide:
             _show_team(report, here.account.name)
         else:
-            _show(report, default, form)
+            _show(report, default, form, shown.sent_without_cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +145,13 @@ def _show_local(groups: tuple[str, ...], form: Form, filters: Filters) -> None:
                 source=filters.source,
             )
 
-        _show(report, groups or DEFAULT_GROUPS, form)
+        empty = shown.nothing_in(scanning.places(sources))
+        _show(report, groups or DEFAULT_GROUPS, form, shown.without_price, empty)
 
 
-def _show(report: Report, groups: tuple[str, ...], form: Form) -> None:
+def _show(
+    report: Report, groups: tuple[str, ...], form: Form, told: Footnote, empty: str = shown.NO_USAGE
+) -> None:
     asked = report(tuple(str(group) for group in groups))
     match form:
         case Form.JSON:
@@ -154,22 +159,30 @@ def _show(report: Report, groups: tuple[str, ...], form: Form) -> None:
         case Form.CSV:
             show_table(shown.for_programs(asked), form)
         case Form.TEXT:
-            show_text(_table(report, asked))
+            show_text(_table(report, asked, told, empty=empty))
 
 
 def _show_team(report: Report, team: str) -> None:
     tables = [
-        _table(report, report((group,)), title=f"{team}, by {group}")
+        _table(report, report((group,)), shown.sent_without_cost, title=f"{team}, by {group}")
         for group in (Group.MEMBER.value, Group.PROJECT.value, Group.MODEL.value)
     ]
     show_text(*tables)
 
 
-def _table(report: Report, asked: UsageReport, title: str = "") -> Table:
-    models: list[str] = []
-    if asked.total.unpriced_tokens and Group.MODEL not in asked.group_by:
-        models = shown.unpriced(report((Group.MODEL.value,)))
-    return shown.for_people(asked, title=title, unpriced_models=models)
+def _table(
+    report: Report,
+    asked: UsageReport,
+    told: Footnote,
+    *,
+    title: str = "",
+    empty: str = shown.NO_USAGE,
+) -> Table:
+    notes: tuple[str, ...] = ()
+    if asked.total.unpriced_tokens:
+        model = Group.MODEL.value
+        notes = (told(asked if model in asked.group_by else report((model,))),)
+    return shown.for_people(asked, title=title, notes=notes, empty=empty)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -25,12 +25,12 @@ def trackers(found: Sequence[Tracker]) -> Table:
     """Return trackers as a table; ping URLs, which are secrets, are left to `tracker show`."""
     columns = (
         Column("name", "Name"),
-        Column("id", "Id", is_detail=_are_distinct(t.name for t in found)),
+        Column("id", "Id", is_detail=_are_distinct(t.name for t in found), copied=True),
         Column("state", "State"),
-        Column("runs", "Runs", whole, is_figure=True),
-        Column("last_run_at", "Last run", moment),
-        Column("last_status", "Status"),
-        Column("owner", "Owner"),
+        Column("runs", "Runs", whole, is_figure=True, spare=1),
+        Column("last_run_at", "Last run", moment, copied=True),
+        Column("last_status", "Status", spare=2),
+        Column("owner", "Owner", spare=3),
     )
     rows = [(t.name, t.id, t.state, t.runs, t.last_run_at, t.last_status, t.owner) for t in found]
     return Table(columns, rows, empty="No trackers yet. Next: telemhq tracker create NAME")
@@ -53,18 +53,19 @@ def tracker(one: Tracker) -> list[tuple[str, object]]:
 def runs(found: Sequence[Run]) -> Table:
     """Return runs as a table."""
     columns = (
-        Column("received_at", "Received", moment),
-        Column("kind", "Kind"),
+        Column("received_at", "Received", moment, copied=True),
+        Column("kind", "Kind", spare=2),
         Column("status", "Status"),
+        Column("ended", "Ended"),
         Column("project", "Project"),
         Column("model", "Model"),
         Column("total_tokens", "Tokens", whole, is_figure=True),
         Column("cost_usd", "Cost", _cost, is_figure=True),
-        Column("duration_ms", "Took", duration, is_figure=True),
+        Column("duration_ms", "Took", duration, is_figure=True, spare=1),
     )
     rows = [
         (
-            *(run.received_at, run.kind, run.status, run.project, run.model),
+            *(run.received_at, run.kind, run.status, ended(run), run.project, run.model),
             *(run.total_tokens, run.cost_usd, run.duration_ms),
         )
         for run in found
@@ -72,14 +73,22 @@ def runs(found: Sequence[Run]) -> Table:
     return Table(columns, rows, empty="No runs yet.")
 
 
+def ended(run: Run) -> str:
+    """Say how a job ended, "exit 3" or "SIGKILL"; "" where its ping told neither."""
+    signal, code = run.payload.get("signal"), run.payload.get("exit_code")
+    if isinstance(signal, str) and signal:
+        return signal
+    return f"exit {code}" if isinstance(code, int | str) and not isinstance(code, bool) else ""
+
+
 def members(found: Sequence[Member]) -> Table:
     """Return members as a table."""
     columns = (
-        Column("email", "E-mail"),
+        Column("email", "E-mail", copied=True),
         Column("name", "Name"),
         Column("role", "Role"),
-        Column("state", "State"),
-        Column("joined_at", "Joined", moment),
+        Column("state", "State", spare=1),
+        Column("joined_at", "Joined", moment, spare=2, copied=True),
     )
     return Table(columns, [(m.email, m.name, m.role, m.state, m.joined_at) for m in found])
 
@@ -88,9 +97,9 @@ def accounts(found: Sequence[Account], in_use: str) -> Table:
     """Return accounts as a table; the one in use is marked."""
     columns = (
         Column("name", "Team"),
-        Column("id", "Id", is_detail=_are_distinct(a.name for a in found)),
+        Column("id", "Id", is_detail=_are_distinct(a.name for a in found), copied=True),
         Column("role", "Role"),
-        Column("timezone", "Time zone"),
+        Column("timezone", "Time zone", spare=1),
         Column("in_use", "In use", lambda used: "yes" if used else ""),
     )
     rows = [(a.name, a.id, a.role, a.timezone, a.id == in_use) for a in found]
@@ -100,11 +109,11 @@ def accounts(found: Sequence[Account], in_use: str) -> Table:
 def invitations(found: Sequence[Invitation]) -> Table:
     """Return invitations as a table."""
     columns = (
-        Column("email", "E-mail"),
+        Column("email", "E-mail", copied=True),
         Column("role", "Role"),
-        Column("invited_by", "Invited by"),
-        Column("expires_at", "Good until", moment),
-        Column("accepted_at", "Accepted", moment),
+        Column("invited_by", "Invited by", spare=1),
+        Column("expires_at", "Good until", moment, copied=True),
+        Column("accepted_at", "Accepted", moment, copied=True),
     )
     rows = [(i.email, i.role, i.invited_by, i.expires_at, i.accepted_at) for i in found]
     return Table(columns, rows, empty="No invitations. Next: telemhq team invite EMAIL")
@@ -112,13 +121,14 @@ def invitations(found: Sequence[Invitation]) -> Table:
 
 def keys(found: Sequence[ApiKey]) -> Table:
     """Return API keys as a table, without their secrets."""
+    any_revoked = any(key.revoked_at for key in found)
     columns = (
         Column("name", "Name"),
-        Column("id", "Id"),
+        Column("id", "Id", copied=True),
         Column("prefix", "Begins with", is_detail=True),
-        Column("created_at", "Created", moment),
-        Column("last_used_at", "Last used", moment),
-        Column("revoked_at", "Revoked", moment, is_detail=not any(k.revoked_at for k in found)),
+        Column("created_at", "Created", moment, spare=2, copied=True),
+        Column("last_used_at", "Last used", moment, spare=1, copied=True),
+        Column("revoked_at", "Revoked", moment, is_detail=not any_revoked, copied=True),
     )
     rows = [(k.name, k.id, k.prefix, k.created_at, k.last_used_at, k.revoked_at) for k in found]
     return Table(columns, rows)

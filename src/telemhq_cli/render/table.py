@@ -20,7 +20,9 @@ def as_text(value: Any) -> str:  # noqa: ANN401 - any cell
 class Column:
     """One column: `key` heads it for programs, `title` for people; figures stand right.
 
-    A detail is for programs alone: people have something shorter to go by.
+    A detail is for programs alone: people have something shorter to go by. Where a terminal is too
+    narrow, `spare` columns go, the highest first (0 never goes), then the rest is folded, ids and
+    times, which are `copied` whole, last.
     """
 
     key: str
@@ -28,6 +30,8 @@ class Column:
     reads: Callable[[Any], str] = as_text
     is_figure: bool = False
     is_detail: bool = False
+    spare: int = 0
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,16 @@ class Table:
 
     def for_people(self) -> Table:
         """Return the table without its details."""
-        kept = [index for index, column in enumerate(self.columns) if not column.is_detail]
+        return self._only([at for at, column in enumerate(self.columns) if not column.is_detail])
 
+    def without_sparest(self) -> Table | None:
+        """Return the table without the column it can spare best; None when it needs all of them."""
+        sparest = max(range(len(self.columns)), key=lambda at: self.columns[at].spare, default=None)
+        if sparest is None or not self.columns[sparest].spare:
+            return None
+        return self._only([at for at in range(len(self.columns)) if at != sparest])
+
+    def _only(self, kept: Sequence[int]) -> Table:
         def some(row: Sequence[Any]) -> list[Any]:
             return [row[index] for index in kept]
 

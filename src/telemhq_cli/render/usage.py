@@ -10,6 +10,7 @@ from telemhq_cli.render.words import cost, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from telemhq_agents.contract.amounts import Amounts
     from telemhq_agents.contract.usage_report import UsageReport
@@ -18,20 +19,24 @@ Row = tuple[str | int, ...]
 UNKNOWN = "(none)"
 """How an empty group key reads."""
 
-FOOTNOTE = "* No price is known for {models}; their tokens are counted, their cost is not."
+NO_PRICE = "* No price is known for {models}; set one: docs/how-to/prices.md"
+SENT_WITHOUT = "* Sent without a cost: {models}"
+NO_USAGE = "No usage in this period."
 
 
 def for_people(
-    report: UsageReport, *, title: str = "", unpriced_models: Sequence[str] = ()
+    report: UsageReport, *, title: str = "", notes: tuple[str, ...] = (), empty: str = NO_USAGE
 ) -> Table:
     """Return the columns that fit a terminal of 80: runs, failed, input, cached, output, cost."""
     keys = tuple(Column(name, name.capitalize(), _named) for name in report.group_by)
     columns = (
         *keys,
         Column("runs", "Runs", whole, is_figure=True),
-        Column("failures", "Failed", whole, is_figure=True),
+        Column(
+            "failures", "Failed", whole, is_figure=True, spare=0 if report.total.failures else 1
+        ),
         Column("input_tokens", "Input", whole, is_figure=True),
-        Column("cached_input_tokens", "Cached", whole, is_figure=True),
+        Column("cached_input_tokens", "Cached", whole, is_figure=True, spare=2),
         Column("output_tokens", "Output", whole, is_figure=True),
         Column("cost_usd", "Cost", str, is_figure=True),
     )
@@ -45,8 +50,8 @@ def for_people(
         rows,
         total=total if report.group_by else None,
         title=title,
-        notes=_notes(report, unpriced_models),
-        empty="No usage in this period.",
+        notes=notes,
+        empty=empty,
     )
 
 
@@ -59,18 +64,33 @@ def for_programs(report: UsageReport) -> Table:
     return Table(columns, rows)
 
 
-def unpriced(by_model: UsageReport) -> list[str]:
-    """Return the models that have tokens without a price, from a report by model."""
+def without_price(by_model: UsageReport) -> str:
+    """Say which models this machine knows no price for, from a report by model; "" if none."""
+    models = ", ".join(_unpriced(by_model))
+    return NO_PRICE.format(models=models) if models else ""
+
+
+def sent_without_cost(by_model: UsageReport) -> str:
+    """Say what reached the server without a cost, from a report by model; "" if nothing did."""
+    found = _unpriced(by_model).items()
+    models = ", ".join(f"{model} ({whole(tokens)} tokens)" for model, tokens in found)
+    return SENT_WITHOUT.format(models=models) if models else ""
+
+
+def nothing_in(places: Sequence[Path]) -> str:
+    """Say that there is no usage, and where it was looked for."""
+    return f"{NO_USAGE} Looked in {', '.join(str(place) for place in places)}."
+
+
+def _unpriced(by_model: UsageReport) -> dict[str, int]:
+    """Return the tokens without a price or cost, by model."""
     at = by_model.group_by.index("model")
-    models = {row.keys[at] or UNKNOWN for row in by_model.rows if row.amounts.unpriced_tokens}
-    return sorted(models)
-
-
-def _notes(report: UsageReport, models: Sequence[str]) -> tuple[str, ...]:
-    if not report.total.unpriced_tokens:
-        return ()
-    named = list(models) or (unpriced(report) if "model" in report.group_by else [])
-    return (FOOTNOTE.format(models=", ".join(named) or "some models"),)
+    found: dict[str, int] = {}
+    for row in by_model.rows:
+        if row.amounts.unpriced_tokens:
+            model = row.keys[at] or UNKNOWN
+            found[model] = found.get(model, 0) + row.amounts.unpriced_tokens
+    return dict(sorted(found.items()))
 
 
 def _named(key: str) -> str:

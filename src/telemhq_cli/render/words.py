@@ -12,6 +12,11 @@ def whole(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write how many there are of something: 1 ping, 2 pings."""
+    return f"{whole(number)} {noun}" if number == 1 else f"{whole(number)} {noun}s"
+
+
 def compact(number: int) -> str:
     """Write a number in at most six characters, 12.3M, for narrow terminals."""
     size = abs(number)

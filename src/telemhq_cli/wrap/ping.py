@@ -15,13 +15,48 @@ from telemhq_cli.wrap.command_line import Asked, help_text, parse
 
 TYPE_CHECKING = False  # typing itself costs 5 ms, and the job waits for this file
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from telemhq_cli.wrap.stream import Tee
 
 START_IS_WORTH_TELLING_AFTER_S = 1.0
 """Seconds. A job that is over by then is told by its end alone."""
+START_IS_WAITED_FOR_S = 1.0
+"""Seconds. What the end leaves to a start that is on its way, so that they arrive in order."""
+
+
+class Course:
+    """The job's course, as the thread beside it sees it: whether it runs, and is still told of."""
+
+    __slots__ = ("_running", "_telling")
+
+    def __init__(self) -> None:
+        self._running = _thread.allocate_lock()
+        self._running.acquire()
+        self._telling = _thread.allocate_lock()
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait until the job ends, for this long at most; tell whether it did."""
+        ended = self._running.acquire(timeout=seconds)
+        if ended:
+            self._running.release()
+        return ended
+
+    def while_it_runs(self, tell: Callable[[], object]) -> None:
+        """Call `tell`, unless the job has ended by now."""
+        with self._telling:
+            if self._running.locked():
+                tell()
+
+    def end(self) -> None:
+        """Note that the job has ended: nothing new is told of its start."""
+        self._running.release()
+
+    def settle(self) -> None:
+        """Wait for what is being told of the start, `START_IS_WAITED_FOR_S` at most."""
+        if self._telling.acquire(timeout=START_IS_WAITED_FOR_S):
+            self._telling.release()
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,15 +86,16 @@ def _around(asked: Asked, command: list[str]) -> NoReturn:
     begun = child.start(command, None if tee is None else tee.job_end)
     key = _new_key()
     last_line = b""
+    course = Course()
     if isinstance(begun, child.Ended):
         ended = begun
         _complain(f"{command[0]}: {ended.reason}")
     else:
         if tee is not None:
             tee.start()
-        over = _accompany(asked, key, begun.started_ms)
+        _accompany(asked, key, begun.started_ms, course)
         ended = begun.wait()
-        over.release()
+        course.end()
         if tee is not None:
             last_line = tee.finish()
     if asked.problem:
@@ -68,7 +104,7 @@ def _around(asked: Asked, command: list[str]) -> NoReturn:
     try:
         from telemhq_cli.wrap import telling  # noqa: PLC0415 - the job has run by now
 
-        telling.tell_of(asked, key, ended, last_line)
+        telling.tell_of(asked, key, ended, last_line, course.settle)
     except Exception as error:  # noqa: BLE001 - whatever it is, the job's code is what counts
         _complain(f"the run is not recorded: {getattr(error, 'message', None) or repr(error)}")
     _leave(ended.code)
@@ -102,26 +138,23 @@ def _tee(asked: Asked) -> Tee | None:
         return None
 
 
-def _accompany(asked: Asked, key: str, started_ms: int) -> _thread.LockType:
-    """Load what the end needs, and tell the start, beside the job; returns what stops that."""
-    over = _thread.allocate_lock()
-    over.acquire()
+def _accompany(asked: Asked, key: str, started_ms: int, course: Course) -> None:
+    """Load what the end needs, and tell the start, beside the job."""
     try:
-        _thread.start_new_thread(_beside, (asked, key, started_ms, over))
+        _thread.start_new_thread(_beside, (asked, key, started_ms, course))
     except RuntimeError:  # no thread to be had: everything waits for the job's end
-        return over
-    return over
+        return
 
 
-def _beside(asked: Asked, key: str, started_ms: int, over: _thread.LockType) -> None:
+def _beside(asked: Asked, key: str, started_ms: int, course: Course) -> None:
     try:
         from telemhq_cli.wrap import telling  # noqa: F401, PLC0415 - loads while the job runs
 
-        if asked.problem or over.acquire(timeout=START_IS_WORTH_TELLING_AFTER_S):
+        if asked.problem or course.ends_within(START_IS_WORTH_TELLING_AFTER_S):
             return
         from telemhq_cli.wrap.announcing import announce  # noqa: PLC0415 - httpx, for long jobs
 
-        announce(asked, key, started_ms)
+        announce(asked, key, started_ms, course)
     except Exception:  # noqa: BLE001 - a courtesy; the end tells everything that counts
         return
 

@@ -27,6 +27,9 @@ RECORDED, KEPT, REFUSED, LOST = "recorded", "kept", "refused", "lost"
 EXIT_CODES = {RECORDED: 0, KEPT: 0, REFUSED: 5, LOST: 6}
 TOOK_NOTHING = frozenset({0, 408, 425, 429, 503})
 """Statuses (0: no answer) after which a ping that never left may be sent to anybody again."""
+GONE = frozenset({404, 410})
+"""Statuses by which a server says that no tracker is at this URL (any more)."""
+OUTBOX = "telemhq agent outbox"
 LEFTOVERS = frozenset({"ping"})
 """Hooks' entries are for the agent, or the drain that they wake."""
 DRAIN = ("-P", "-m", "telemhq_cli.main", "agent", "once", "--wake")
@@ -98,8 +101,13 @@ def tell(asked: Asked, key: str) -> int:
     return close(_record(_addressed(asked, key, body), patience))
 
 
-def tell_of(asked: Asked, key: str, ended: Ended, last_line: bytes) -> None:
-    """Send the ping of a job that has ended. From the moment it is on disk a signal ends us."""
+def tell_of(
+    asked: Asked, key: str, ended: Ended, last_line: bytes, settle: Callable[[], None]
+) -> None:
+    """Send the ping of a job that has ended. From the moment it is on disk a signal ends us.
+
+    `settle` returns once nothing else is being told of the job.
+    """
     problems: list[str] = []
     said: dict[str, Any] = {}
     for part in (
@@ -122,7 +130,12 @@ def tell_of(asked: Asked, key: str, ended: Ended, last_line: bytes) -> None:
 
     patience = Patience(asked.timeout_s, lambda told: os._exit(close(told)))
     ping = _addressed(asked, key, body)
-    close(_record(ping, patience, lambda: child.release(lambda: os._exit(ended.code))))
+
+    def when_on_disk() -> None:
+        child.release(lambda: os._exit(ended.code))
+        settle()
+
+    close(_record(ping, patience, when_on_disk))
 
 
 def _file_payload(asked: Asked) -> dict[str, Any]:
@@ -214,6 +227,7 @@ def _send_kept(ping: Ping, kept: Claimed, patience: Patience) -> Told:
 
 
 def _send_addressed(home: Path, ping: Ping, kept: Claimed, patience: Patience) -> Told:
+    patience.told = _in_doubt("the network does not answer", None)
     answer = _send(ping, patience.left_s)
     match answer.outcome:
         case quick.Outcome.DELIVERED | quick.Outcome.DUPLICATE:
@@ -221,21 +235,67 @@ def _send_addressed(home: Path, ping: Ping, kept: Claimed, patience: Patience) -
             _send_leftovers(home)
             return Told(RECORDED)
         case quick.Outcome.REFUSED:
-            patience.told = Told(
-                REFUSED,
-                f"{_host(ping.url)} refuses the ping: {_reason(answer)}",
-                "telemhq agent outbox",
-            )
-            _park(ping, _reason(answer))
-            spool.done(kept)
-            return patience.told
+            return _refused(home, ping, kept, patience, answer)
         case quick.Outcome.LATER:
+            reason = f"{_host(ping.url)}: {_reason(answer)}"
             if answer.sent and answer.status not in TOOK_NOTHING - {0}:
                 spool.put_back(home, kept)
-            else:
-                spool.write(home, _entry(ping, may_have_arrived=False))
-                spool.done(kept)
-            return Told(KEPT, f"{_host(ping.url)}: {_reason(answer)}; the ping goes out later")
+                patience.told = _in_doubt(reason, None)
+                return _in_doubt(reason, _counts_once(ping.url, patience.left_s))
+            spool.write(home, _entry(ping, may_have_arrived=False))
+            spool.done(kept)
+            return Told(KEPT, f"{reason}; the ping goes out later")
+
+
+def _refused(
+    home: Path, ping: Ping, kept: Claimed, patience: Patience, answer: quick.Answer
+) -> Told:
+    """Send a refused ping where its tracker is now, else park it."""
+    message = f"{_host(ping.url)} refuses the ping: {_reason(answer)}"
+    patience.told = Told(REFUSED, message, OUTBOX)
+    try:
+        url = _place_now(ping, answer)
+    except TelemhqError as error:
+        url = ""
+        patience.told = Told(REFUSED, f"{message}. {error.message}", error.next_step or OUTBOX)
+    if url not in {"", ping.url}:
+        # Under its URL it has no name any more: whoever refuses it there is not asked again.
+        moved = ping._replace(url=url, tracker=url)
+        refused, kept = kept, _keep(home, moved)
+        spool.done(refused)
+        return _send_addressed(home, moved, kept, patience)
+    _park(ping, _reason(answer))
+    spool.done(kept)
+    return patience.told
+
+
+def _place_now(ping: Ping, answer: quick.Answer) -> str:
+    if answer.status not in GONE or trackers.is_url(ping.tracker):
+        return ""
+    return trackers.asked_again(ping.tracker, ping.profile, ping.url)
+
+
+def _counts_once(url: str, left_s: float) -> bool | None:
+    """Tell whether a server counts a ping once, however often it is sent; None: nobody knows."""
+    from telemhq_agents.delivery.client import PingSender  # noqa: PLC0415 - httpx, in trouble alone
+    from telemhq_cli.wrap import abilities  # noqa: PLC0415 - same
+
+    known = abilities.remembered(url)
+    if known is None and left_s > 0:
+        with PingSender(timeout_s=left_s) as sender:
+            known = abilities.told_by(url, sender)
+    return None if known is None else known.idempotency
+
+
+def _in_doubt(reason: str, counts_once: bool | None) -> Told:  # noqa: FBT001 - three answers
+    """Say what becomes of a ping whose answer was lost, as the outbox will decide."""
+    if counts_once:
+        return Told(KEPT, f"{reason}; the ping goes out later")
+    if counts_once is None:
+        what = "the ping may have arrived; it goes out later if the server counts it once"
+    else:
+        what = "the ping may have arrived and is not sent again"
+    return Told(KEPT, f"{reason}; {what}", OUTBOX)
 
 
 def _send(ping: Ping, timeout_s: float) -> quick.Answer:

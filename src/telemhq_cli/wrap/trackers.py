@@ -53,6 +53,26 @@ def ping_url(target: str, profile: str) -> str:
     return known_url(target, profile) or _ask(target, profile)
 
 
+def asked_again(target: str, profile: str, refused_url: str) -> str:
+    """Forget the ping URL of a tracker by name, and return what the server names now.
+
+    "" where it does not answer. Raises as `ping_url` does; without a login nothing is forgotten.
+    """
+    from telemhq_agents import credentials  # noqa: PLC0415 - 5 ms that a URL does not need
+
+    if not _can_ask(profile):
+        raise NotLoggedInError(
+            f"Without a login nobody can be asked where {target!r} is now.",
+            "telemhq login, or give the tracker's present ping URL",
+        )
+    name = f"{profile}/{target}"
+    credentials.change(
+        locations.ours().credentials,
+        lambda held: held.without_tracker(name) if held.tracker(name) == refused_url else held,
+    )
+    return _ask(target, profile)
+
+
 def known_url(target: str, profile: str) -> str:
     """Return the ping URL of a URL, or of a tracker known here; "" for others. Asks nobody.
 
@@ -70,13 +90,19 @@ def known_url(target: str, profile: str) -> str:
     return credentials.load(locations.ours().credentials).tracker(f"{profile}/{target}") or ""
 
 
-def _ask(target: str, profile: str) -> str:
+def _can_ask(profile: str) -> bool:
     from telemhq_agents import credentials  # noqa: PLC0415 - loaded by now
-    from telemhq_agents.credentials import API_KEY_VARIABLE  # noqa: PLC0415 - same
+
+    if os.environ.get(credentials.API_KEY_VARIABLE):
+        return True
+    login = credentials.load(locations.ours().credentials).profiles.get(profile)
+    return login is not None and not login.keyring
+
+
+def _ask(target: str, profile: str) -> str:
     from telemhq_cli.commands import session  # noqa: PLC0415 - httpx, for names not seen before
 
-    login = credentials.load(locations.ours().credentials).profiles.get(profile)
-    if not os.environ.get(API_KEY_VARIABLE) and (login is None or login.keyring):
+    if not _can_ask(profile):
         raise NotLoggedInError(
             f"This machine does not know the tracker {target!r}.",
             "telemhq tracker list   (or give its ping URL)",

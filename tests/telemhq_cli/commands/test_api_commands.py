@@ -9,13 +9,16 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from telemhq_agents import clock
 from telemhq_agents.contract import routes
+from telemhq_cli.commands.server import run_command
 from tests.telemhq_cli.logs import ClaudeSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.telemhq_cli.commands.conftest import CommandLine, RunningServer
 
@@ -301,6 +304,8 @@ def test_the_teams_report_shows_members_projects_and_models(
         "by model",
     ]
     assert "1,234,567" in text
+    assert text.count("* Sent without a cost: gpt-5 (1,234,567 tokens)\n") == 3
+    assert "No price" not in text + ada("usage", "--mine").out
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -376,6 +381,30 @@ def test_init_shows_the_key_alone_on_stdout(telemhq: CommandLine) -> None:
     assert done.out.strip() not in done.err
     again = telemhq("server", "init", "--email", "ada@example.com", code=3)
     assert "set up already" in again.err
+
+
+def test_init_names_the_database_that_it_made(telemhq: CommandLine, tmp_path: Path) -> None:
+    path = f"{tmp_path}/of ours.sqlite3"
+
+    done = telemhq("server", "init", "--email", "ada@example.com", "--database", path)
+
+    assert f"Next: telemhq server run --database '{path}'\n" in done.err
+
+
+@pytest.mark.parametrize(
+    ("database", "shown"),
+    [
+        (None, "telemhq server run"),
+        (
+            "postgresql://ada@db/telemhq",
+            "telemhq server run --database postgresql://ada@db/telemhq",
+        ),
+        ("postgresql://ada:made-up@db/t", "telemhq server run --database URL   (the same)"),
+        ("postgresql://db/t?password=made-up", "telemhq server run --database URL   (the same)"),
+    ],
+)
+def test_the_next_command_shows_no_password(database: str | None, shown: str) -> None:
+    assert run_command(database) == shown
 
 
 def test_the_servers_options_win_over_its_variables(telemhq: CommandLine) -> None:

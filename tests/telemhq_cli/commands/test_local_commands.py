@@ -96,7 +96,7 @@ def test_a_model_without_a_price_is_named(logs: CommandLine) -> None:
     text = logs("usage", "--by", "source").out
 
     assert "unpriced*" in text
-    assert "* No price is known for in-house-1;" in text
+    assert "* No price is known for in-house-1; set one: docs/how-to/prices.md\n" in text
     assert logs.asks("usage")["total"]["unpriced_tokens"] == 1_000_010
 
 
@@ -119,8 +119,13 @@ def test_scans_tell_what_they_found(logs: CommandLine) -> None:
     assert logs.asks("claude", "scan")["claude"]["new_facts"] == 1
 
 
-def test_usage_without_logs_says_so(telemhq: CommandLine) -> None:
-    assert telemhq("usage").out == "No usage in this period.\n"
+def test_usage_without_logs_says_where_it_looked(telemhq: CommandLine) -> None:
+    home = telemhq.machine.home
+
+    assert telemhq("usage").out == (
+        f"No usage in this period. Looked in {home / 'codex'}, {home / 'claude'}.\n"
+    )
+    assert telemhq("usage", "--source", "claude").out.endswith(f"Looked in {home / 'claude'}.\n")
     assert telemhq.asks("usage", "--by", "hour")["rows"] == []
 
 

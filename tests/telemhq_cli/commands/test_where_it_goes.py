@@ -137,3 +137,35 @@ def test_logging_in_again_keeps_the_moment_of_the_first_login(
     after = json.loads(path.read_text())
     assert after["sends_to"] == before["sends_to"]
     assert after["destinations"] == before["destinations"]
+
+
+def test_a_single_pass_is_remembered_and_told_in_the_singular(
+    telemhq: CommandLine, server: RunningServer
+) -> None:
+    log_in(telemhq, server)
+    assert "Last pass  never" in telemhq("agent", "status").out
+    work(CodexSession(telemhq.machine.home / "codex", clock.now_ms() - 5000), 100)
+    before = clock.now_ms()
+
+    done = telemhq("agent", "once")
+
+    assert "Reported 1 ping; 0 wait." in done.out
+    told = telemhq.asks("agent", "status")
+    assert before <= clock.from_iso(told["last_pass_at"]) <= clock.now_ms()
+    assert not told["running"]
+    shown = telemhq("agent", "status").out
+    assert "Watching by" not in shown
+    assert shown.endswith("Next: telemhq agent run\n")
+
+
+def test_parked_pings_lead_to_the_outbox(telemhq: CommandLine, server: RunningServer) -> None:
+    log_in(telemhq, server)
+    work(CodexSession(telemhq.machine.home / "codex", clock.now_ms() - 5000), 100)
+    [codex] = [one for one in telemhq.asks("tracker", "list") if one["source"] == "codex"]
+    telemhq("tracker", "delete", codex["id"], "--yes")
+
+    telemhq("agent", "once")
+
+    shown = telemhq("agent", "status").out
+    assert "1 parked" in shown
+    assert shown.endswith("Next: telemhq agent outbox\n")

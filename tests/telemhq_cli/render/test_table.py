@@ -4,22 +4,21 @@ import csv
 import io
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import Any
 
+import pytest
 from rich.console import Console
 
 from telemhq_agents.contract.amounts import Amounts
+from telemhq_agents.contract.resources import ApiKey, Run, Tracker, TrackerState
 from telemhq_agents.contract.usage_report import UsageReport, UsageRow
 from telemhq_agents.errors import TelemhqError
-from telemhq_cli.render import output, usage
+from telemhq_cli.render import nouns, output, usage
 from telemhq_cli.render.output import Form
 from telemhq_cli.render.table import Column, Table
 from telemhq_cli.render.terminal import print_boxed
 from telemhq_cli.render.voice import complain, warn
 from telemhq_cli.render.words import whole
-
-if TYPE_CHECKING:
-    import pytest
 
 COLUMNS = (Column("name", "Name"), Column("tokens", "Tokens", whole, is_figure=True))
 TABLE = Table(COLUMNS, [("alpha", 1234567), ("be, ta", 8)], total=("Total", 1234575))
@@ -85,16 +84,93 @@ def test_an_empty_table_says_so() -> None:
     assert Table(COLUMNS, [], empty="No trackers yet.").lines() == ["No trackers yet."]
 
 
-def test_a_terminal_of_80_columns_shows_every_figure_whole() -> None:
-    table = usage.for_people(BY_SESSION)
-
-    lines = lines_at(80, table)
+def test_a_terminal_of_80_columns_folds_long_names_and_cuts_no_figure() -> None:
+    lines = lines_at(80, usage.for_people(BY_SESSION))
 
     assert max(map(len, lines)) <= 80
     shown = next(line for line in lines if "0199a" in line)
-    for figure in ("12.3k", "1.2k", "74.1B", "70.1B", "1.1B", "$123,456.79"):
+    for figure in ("12.3k", "1.2k", "74.1B", "1.1B", "$123,456.79"):
         assert figure in shown
-    assert "…" in shown
+    folded = "".join(line.split()[0] for line in lines[2:] if line.strip())
+    assert "0199a213-81c0-7800-8aa1-bbab2a035a53" in folded
+    assert "…" not in "".join(lines)
+    assert lines[-1] == "Left out for want of room: Cached; --csv and --json have it."
+
+
+LONG_MODEL, LONG_PROJECT, LONG_ID = "claude-opus-4-20250514-xl", "billing-reconciler-2", 7 * 10**18
+WHEN = "2026-11-20T10:51:07.123Z"
+
+
+def test_usage_at_80_columns_has_its_projects_and_models_in_full() -> None:
+    amounts = Amounts(runs=12, input_tokens=74_123_456, output_tokens=1_123_456, cost_nano=10**12)
+    row = UsageRow((LONG_PROJECT, LONG_MODEL), amounts)
+
+    lines = lines_at(80, usage.for_people(UsageReport(("project", "model"), (row,), amounts)))
+
+    [shown] = [line for line in lines if LONG_PROJECT in line]
+    assert shown.split() == [LONG_PROJECT, LONG_MODEL, "12", "74.1M", "1.1M", "$1,000.00"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_keys_at_80_columns_have_their_ids_in_full() -> None:
+    found = [ApiKey(str(LONG_ID), LONG_PROJECT, "thq_abcd", WHEN, WHEN, WHEN)]
+
+    lines = lines_at(80, nouns.keys(found).for_people())
+
+    [shown] = [line for line in lines if str(LONG_ID) in line]
+    assert LONG_PROJECT in shown
+    assert shown.count("2026-11-20 10:51Z") == 2
+    assert max(map(len, lines)) <= 80
+
+
+def test_trackers_at_80_columns_have_their_names_ids_and_times_in_full() -> None:
+    made = Tracker(
+        *(str(LONG_ID), "1", "Claude Code on build-7", "", TrackerState.ACTIVE),
+        *("somebody.with.a.name@example.com", WHEN),
+        last_run_at=WHEN,
+        last_status="success",
+        runs=1234,
+    )
+
+    lines = lines_at(80, nouns.trackers([made, made]).for_people())
+
+    shown = [line for line in lines if str(LONG_ID) in line]
+    assert len(shown) == 2
+    assert "Claude Code on build-7" in shown[0]
+    assert "2026-11-20 10:51Z" in shown[0]
+    assert max(map(len, lines)) <= 80
+    assert "Owner" in lines[-1]
+
+
+def run_that_ended(payload: dict[str, Any]) -> Run:
+    return Run(
+        *("1", "run", WHEN, WHEN, "error", True, "", LONG_MODEL, LONG_PROJECT, "", "", ""),
+        *(1, 0, 0, 0, 0, 1, 0.25, 61_000, payload),
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ({"exit_code": 3}, "exit 3"),
+        ({"exit_code": 0}, "exit 0"),
+        ({"signal": "SIGKILL"}, "SIGKILL"),
+        ({"signal": 9, "exit_code": [3]}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_run_tells_how_its_job_ended(payload: dict[str, Any], shown: str) -> None:
+    [record] = nouns.runs([run_that_ended(payload)]).records()
+
+    assert record["ended"] == shown
+
+
+def test_runs_at_80_columns_show_how_they_ended() -> None:
+    lines = lines_at(80, nouns.runs([run_that_ended({"signal": "SIGKILL"})]).for_people())
+
+    assert any("2026-11-20 10:51Z" in line and "SIGKILL" in line for line in lines)
+    assert "…" not in "".join(lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_wide_terminal_shows_thousands_separators_and_uncut_names() -> None:
@@ -119,11 +195,20 @@ def test_a_report_without_prices_names_the_models() -> None:
         priced + unpriced,
     )
 
-    lines = usage.for_people(report).lines()
+    lines = usage.for_people(report, notes=(usage.without_price(report),)).lines()
 
     assert any(line.startswith("in-house-1") and line.endswith("unpriced*") for line in lines)
     assert any(line.startswith("Total") and line.endswith("$2.00*") for line in lines)
-    assert lines[-1].startswith("* No price is known for in-house-1;")
+    assert lines[-1] == "* No price is known for in-house-1; set one: docs/how-to/prices.md"
+
+
+def test_what_was_sent_without_a_cost_is_summed_by_model() -> None:
+    some, more = Amounts(runs=1, unpriced_tokens=500), Amounts(runs=1, unpriced_tokens=1500)
+    rows = (UsageRow(("web", "gpt-5"), some), UsageRow(("api", "gpt-5"), more))
+    report = UsageReport(("project", "model"), rows, some + more)
+
+    assert usage.sent_without_cost(report) == "* Sent without a cost: gpt-5 (2,000 tokens)"
+    assert not usage.sent_without_cost(UsageReport(("model",), (), Amounts()))
 
 
 def test_a_report_without_groups_is_one_line() -> None:

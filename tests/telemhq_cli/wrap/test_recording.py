@@ -7,12 +7,14 @@ import os
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from telemhq_agents import spool
+from telemhq_cli.wrap.ping import Course
 from tests.telemhq_cli.conftest import TELEMHQ
 
 if TYPE_CHECKING:
@@ -584,6 +586,54 @@ def test_a_start_is_told_to_a_server_that_asks_for_it(
     assert start.payload["project"] == "billing"
     assert start.payload["started_at"] == end.payload["started_at"]
     assert start.key not in ("", end.key)
+
+
+def test_a_start_that_is_not_told_by_the_jobs_end_is_dropped(
+    machine: Machine, ping_server: PingServer, tmp_path: Path
+) -> None:
+    assert ping_server.capabilities is not None
+    ping_server.capabilities["verbs"] = ["start"]
+    ping_server.describes = threading.Event()
+    asked, payload = tmp_path / "asked", tmp_path / "payload"
+    os.mkfifo(payload)
+    job = f"while ! test -e {asked}; do sleep 0.05; done"
+    wrapper = machine.start(
+        *("ping", ping_server.ping_url, "--payload", str(payload), "--", "sh", "-c", job)
+    )
+    deadline = time.monotonic() + 20
+    while not ping_server.requests and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    asked.touch()
+    with payload.open("w") as given:  # opens for us once the job has ended
+        ping_server.describes.set()
+        time.sleep(0.5)  # for a start to be sent, if it were
+        given.write("{}")
+    wrapper.communicate(timeout=20)
+
+    assert [ping.payload.get("kind") for ping in ping_server.pings] == [None]
+
+
+def test_the_end_waits_for_a_start_that_is_on_its_way() -> None:
+    course, told = Course(), []
+    on_its_way, arrived = threading.Event(), threading.Event()
+
+    def start() -> None:
+        on_its_way.set()
+        arrived.wait(20)
+        told.append("start")
+
+    beside = threading.Thread(target=course.while_it_runs, args=(start,))
+    beside.start()
+    assert on_its_way.wait(20)
+    course.end()
+    threading.Timer(0.1, arrived.set).start()
+    course.settle()
+    told.append("end")
+    course.while_it_runs(lambda: told.append("another start"))
+    beside.join()
+
+    assert told == ["start", "end"]
 
 
 @pytest.mark.parametrize("told", ["nothing", "no verbs"])

@@ -1,0 +1,74 @@
+"""What servers can do, as they told: asked once a day, for nobody should be asked at each ping."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from telemhq_agents import clock, locations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from telemhq_agents.delivery.client import PingSender
+
+ASK_AGAIN_AFTER_MS = 24 * 3600 * 1000
+
+
+class Abilities(NamedTuple):
+    """The verbs that a ping door asks for, and whether it counts a key once however often sent."""
+
+    verbs: list[str]
+    idempotency: bool
+
+
+def remembered(url: str) -> Abilities | None:
+    """Return what a ping door told within the last day; None where it told nothing."""
+    found = _known().get(url)
+    return None if found is None else Abilities(list(found["verbs"]), found["idempotency"])
+
+
+def told_by(url: str, sender: PingSender) -> Abilities | None:
+    """Return what a ping door can do, from memory or asked now; None where it gives no answer."""
+    from telemhq_agents.contract.ping import Capabilities  # noqa: PLC0415 - rarely asked
+
+    known = remembered(url)
+    if known is not None:
+        return known
+    told = sender.capabilities(url)
+    if not isinstance(told, Capabilities):
+        return None
+    fresh = {"asked_ms": clock.now_ms(), "verbs": told.verbs, "idempotency": told.idempotency}
+    with suppress(OSError):  # only a memory: asked again
+        _keep({**_known(), url: fresh})
+    return Abilities(told.verbs, told.idempotency)
+
+
+def _path() -> Path:
+    return locations.ours().data / "capabilities.json"
+
+
+def _known() -> dict[str, dict[str, Any]]:
+    now_ms = clock.now_ms()
+    try:
+        held = json.loads(_path().read_bytes())
+        return {url: one for url, one in held.items() if _is_fresh(one, now_ms)}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}  # only a memory: asked again
+
+
+def _is_fresh(one: dict[str, Any], now_ms: int) -> bool:
+    whole = isinstance(one["verbs"], list) and isinstance(one["idempotency"], bool)
+    return whole and 0 <= now_ms - one["asked_ms"] < ASK_AGAIN_AFTER_MS
+
+
+def _keep(known: dict[str, dict[str, Any]]) -> None:
+    path = _path()
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        json.dump(known, stream)
+    unfinished.replace(path)
