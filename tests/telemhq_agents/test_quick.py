@@ -88,6 +88,16 @@ def test_a_long_problem_is_told_in_its_own_words_all_the_same() -> None:
     assert answer.detail.startswith("Not today; xxx")
 
 
+def test_what_a_problem_says_is_found_behind_any_length_of_other_things() -> None:
+    errors = b'{"field": "a", "message": "b"},' * 500
+    body = b'{"errors": [%b null], "title": "Gone", "next": "%b"}' % (errors, b"y " * 400)
+    with open_door(lambda _key, _body: (410, {}, body)) as door:
+        answer = send(door.url, "run:1", b"{}")
+
+    assert answer.detail.startswith("Gone; y y")
+    assert len(answer.detail) == 300
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -287,7 +287,7 @@ def _counts_once(url: str, left_s: float) -> bool | None:
     return None if known is None else known.idempotency
 
 
-def _in_doubt(reason: str, counts_once: bool | None) -> Told:  # noqa: FBT001 - three answers
+def _in_doubt(reason: str, counts_once: bool | None) -> Told:
     """Say what becomes of a ping whose answer was lost, as the outbox will decide."""
     if counts_once:
         return Told(KEPT, f"{reason}; the ping goes out later")

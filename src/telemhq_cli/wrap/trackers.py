@@ -56,14 +56,15 @@ def ping_url(target: str, profile: str) -> str:
 def asked_again(target: str, profile: str, refused_url: str) -> str:
     """Forget the ping URL of a tracker by name, and return what the server names now.
 
-    "" where it does not answer. Raises as `ping_url` does; without a login nothing is forgotten.
+    "" where it does not answer. Raises as `ping_url` does; where nobody can be asked, nothing is
+    forgotten.
     """
     from telemhq_agents import credentials  # noqa: PLC0415 - 5 ms that a URL does not need
 
     if not _can_ask(profile):
         raise NotLoggedInError(
-            f"Without a login nobody can be asked where {target!r} is now.",
-            "telemhq login, or give the tracker's present ping URL",
+            f"Nobody can be asked from here where the tracker {target!r} is now.",
+            "telemhq tracker list   (or give its present ping URL)",
         )
     name = f"{profile}/{target}"
     credentials.change(

@@ -552,6 +552,48 @@ def test_a_ping_that_the_server_cannot_take_now_goes_out_later(
     assert len(machine.left_behind()) == 1
 
 
+@pytest.mark.parametrize("status", [500, 502])
+def test_a_lost_answer_of_a_server_that_counts_once_is_asked_for_again(
+    machine: Machine, ping_server: PingServer, status: int
+) -> None:
+    ping_server.status = status
+
+    done = machine.run("ping", ping_server.ping_url)
+    ping_server.status = 200
+    machine.run("agent", "once")
+
+    assert done.stderr.endswith("; the ping goes out later\n")
+    assert len({ping.key for ping in ping_server.pings}) == 1
+    assert len(ping_server.pings) == 2
+
+
+def test_a_lost_answer_of_a_server_that_counts_each_time_is_said_to_be_in_doubt(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    ping_server.capabilities = None
+    ping_server.status = 500
+
+    done = machine.run("ping", ping_server.ping_url)
+    ping_server.status = 200
+    machine.run("agent", "once")
+
+    assert "may have arrived and is not sent again (telemhq agent outbox)" in done.stderr
+    assert "later" not in done.stderr
+    assert len(ping_server.pings) == 1
+    [row] = json.loads(machine.run("agent", "outbox", "--json").stdout)
+    assert row["state"] == "uncertain"
+
+
+def test_of_a_server_that_says_nothing_at_all_no_more_is_claimed_than_is_known(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    ping_server.hangs = True
+
+    done = machine.run("ping", ping_server.ping_url, "--timeout", "0.5")
+
+    assert "may have arrived; it goes out later if the server counts it once" in done.stderr
+
+
 def test_json_tells_what_became_of_the_ping(machine: Machine, ping_server: PingServer) -> None:
     alone = json.loads(machine.run("ping", ping_server.ping_url, "--json").stdout)
     around = machine.run(
