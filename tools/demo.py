@@ -37,6 +37,17 @@ def title(text: str) -> None:
     print(f"\n\033[1;36m{text}\033[0m" if COLOUR else f"\n== {text}", flush=True)
 
 
+def environ_of(home: Path) -> dict[str, str]:
+    """Return an environment in which everything of ours and of both agents lies below `home`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TELEMHQ_")}
+    return kept | {
+        "HOME": str(home),
+        "TELEMHQ_HOME": str(home / "telemhq"),
+        "CODEX_HOME": str(home / "codex"),
+        "CLAUDE_CONFIG_DIR": str(home / "claude"),
+    }
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody with a home of logs and a command line."""
@@ -45,15 +56,7 @@ class Person:
 
     @property
     def environ(self) -> dict[str, str]:
-        ours = {
-            name: value for name, value in os.environ.items() if not name.startswith("TELEMHQ_")
-        }
-        return ours | {
-            "HOME": str(self.home),
-            "TELEMHQ_HOME": str(self.home / "telemhq"),
-            "CODEX_HOME": str(self.home / "codex"),
-            "CLAUDE_CONFIG_DIR": str(self.home / "claude"),
-        }
+        return environ_of(self.home)
 
     def run(
         self, *arguments: str, given: str | None = None, code: int = 0, show: bool = True

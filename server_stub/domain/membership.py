@@ -44,9 +44,6 @@ LEAST_ROLE: dict[Action, Role] = {
 }
 """The least role that each action needs; every role above may do it too."""
 
-INVITABLE = (Role.MEMBER, Role.MANAGER)
-"""An owner is made by founding a team, never by an invitation."""
-
 _RANK = {Role.MEMBER: 0, Role.MANAGER: 1, Role.OWNER: 2}
 
 

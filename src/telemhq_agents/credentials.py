@@ -110,10 +110,6 @@ class Credentials:
         """Return these credentials with one destination set."""
         return replace(self, destinations={**self.destinations, destination.id: destination})
 
-    def without_destination(self, name: str) -> Self:
-        """Return these credentials without a destination."""
-        return replace(self, destinations=_without(self.destinations, name))
-
     def destination_of(self, source: str) -> str:
         """Return the id of where a source is sent now, "" for nowhere."""
         history = self.sends_to.get(source, ())

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,11 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.demo import TELEMHQ, environ_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = Path(__file__).resolve().parents[2]
-TELEMHQ = (sys.executable, "-m", "telemhq_cli.main")
 
 
 def free_port() -> int:
@@ -39,15 +36,7 @@ class Person:
 
     @property
     def environ(self) -> dict[str, str]:
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith("TELEMHQ_")
-        }
-        return kept | {
-            "HOME": str(self.home),
-            "TELEMHQ_HOME": str(self.home / "telemhq"),
-            "CODEX_HOME": str(self.home / "codex"),
-            "CLAUDE_CONFIG_DIR": str(self.home / "claude"),
-        }
+        return environ_of(self.home)
 
     def run(self, *arguments: str, given: str | None = None, code: int | None = 0) -> str:
         """Run `telemhq …` to its end; `code` None takes any exit code."""
