@@ -6,10 +6,11 @@ their order and can stop after any of them: its state, a plain JSON value, goes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import msgspec
+from msgspec.structs import replace
 
 from claude_code_hooks import prompts
 from claude_code_hooks.decode import (

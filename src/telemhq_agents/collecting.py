@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from telemhq_agents.ledger.records import Batch, Booked, Cursor
@@ -49,6 +51,39 @@ class ScanReport:
     new_facts: int = 0
     changed_facts: int = 0
     problems: list[str] = field(default_factory=list)
+
+
+class Verdict(StrEnum):
+    """What became of a line that speaks of usage."""
+
+    COUNTED = "counted"
+    GREW = "grew"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One line of a log that speaks of usage, and why it was counted or not.
+
+    `line` counts from 1. `rule` is a sentence that docs/explanation/counting.md has too; `fact_key`
+    names the fact that it was counted in ("" for none). Tokens as in `UsageFact`; for a line that
+    grew a fact, what the fact holds now.
+    """
+
+    path: Path
+    line: int
+    at_ms: int
+    verdict: Verdict
+    rule: str
+    fact_key: str = ""
+    session_id: str = ""
+    model: str = ""
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimate: str = ""
 
 
 @dataclass(slots=True)

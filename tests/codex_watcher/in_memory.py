@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict, replace
 
 from telemhq_agents.ledger.records import Batch, Booked, Cursor
 from telemhq_agents.usage import Place, Source, Turn, TurnStatus, UsageFact

@@ -9,10 +9,10 @@ import stat
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from msgspec.structs import replace
 
 from telemhq_agents.destined import Destined
 from telemhq_agents.errors import DamagedError, SettingsError, UsageError

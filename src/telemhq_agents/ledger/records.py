@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from telemhq_agents.contract.amounts import Amounts
-from telemhq_agents.usage import Source, Turn, UsageFact
+from telemhq_agents.usage import Activity, SessionTotal, Source, Turn, UsageFact
 
 LONGEST_WAIT_MS = 24 * 3600 * 1000
 """The longest that a ping is ever held back before its next attempt."""
@@ -16,8 +19,7 @@ LONGEST_DELAY_MS = 300_000
 """The longest that it is held back without having been asked to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True, array_like=True):
     """How far a log file has been read.
 
     `file_key` names the log's content whatever path it lies at (Codex: thread and segment; Claude
@@ -34,17 +36,22 @@ class Cursor:
     mtime_ns: int
     fingerprint: str
     offset: int
-    state: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one reading of a file (or of a few) adds; booked in one transaction with its cursors."""
+    """What one reading of a file (or of a few) adds; booked in one transaction with its cursors.
+
+    `activities` add up, so each comes under the name of the spool entry that told it: none that
+    was booked before is booked again.
+    """
 
     facts: list[UsageFact] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     cursors: list[Cursor] = field(default_factory=list)
-
+    totals: list[SessionTotal] = field(default_factory=list)
+    activities: dict[str, list[Activity]] = field(default_factory=dict)
 
 @dataclass(frozen=True, slots=True)
 class Booked:
