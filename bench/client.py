@@ -106,7 +106,9 @@ def medians(measures: dict[str, Callable[[], float]]) -> dict[str, float]:
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="telemhq-bench-") as home:
         environ = {**os.environ, "HOME": home, "TELEMHQ_HOME": f"{home}/telemhq"}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
         ping = [TELEMHQ, "ping", serve()]
+        timed([*ping, "--", "true"], environ)
         ours = Locations(Path(home) / "telemhq", Path(home) / "telemhq")
         hook = install.command(ours, sys.executable)
         program = ["/bin/sh", "-c", hook]

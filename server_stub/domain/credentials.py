@@ -9,6 +9,7 @@ API_KEY_PREFIX = "thq_"
 _SHOWN_CHARACTERS = 12
 _API_KEY_BYTES = 32
 _TOKEN_BYTES = 18
+_NAMING_KEY_BYTES = 32
 
 
 def new_api_key() -> str:
@@ -19,6 +20,11 @@ def new_api_key() -> str:
 def new_token() -> str:
     """Mint a tracking or invitation token of 144 random bits: 24 URL-safe characters."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def new_naming_key() -> str:
+    """Mint a key of 256 random bits to hash project names under: 43 URL-safe characters."""
+    return secrets.token_urlsafe(_NAMING_KEY_BYTES)
 
 
 def digest(secret: str) -> bytes:

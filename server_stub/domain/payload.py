@@ -22,6 +22,7 @@ from telemhq_agents.contract.ping import (
     FAILED_STATUSES,
     KIND_CORRECTION,
     KIND_RUN,
+    KIND_SKIP,
     KIND_START,
     MAX_KEY_LENGTH,
     NUMBER_FIELDS,
@@ -65,7 +66,8 @@ TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?", re.ASCII)
 NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]*)?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?", re.ASCII)
 LIMITS = {"cost_usd": MAX_COST_USD} | dict.fromkeys(DURATION_FIELDS, MAX_COUNT)
-KINDS = frozenset({KIND_RUN, KIND_CORRECTION, KIND_START})
+KINDS = frozenset({KIND_RUN, KIND_CORRECTION, KIND_START, KIND_SKIP})
+KINDS_THAT_COUNT_NOWHERE = frozenset({KIND_START, KIND_SKIP})
 
 
 class FieldError(ValueError):
@@ -171,7 +173,7 @@ def _facts(kind: str, payload: Payload, judgement: Judgement, received_ms: int) 
 
 
 def _amounts(kind: str, value: Callable[..., Any]) -> Amounts:
-    if kind == KIND_START:
+    if kind in KINDS_THAT_COUNT_NOWHERE:
         return Amounts()
     runs, failures = _counted(kind, value)
     read, written = value("input_tokens", 0), value("output_tokens", 0)

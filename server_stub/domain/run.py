@@ -6,14 +6,11 @@ Made once per ping, so they are msgspec's records: frozen like dataclasses, made
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.ping import FACT_KEY_PREFIX, KIND_RUN
-
-if TYPE_CHECKING:
-    from telemhq_agents.contract.amounts import Amounts
 
 ACCOUNT_SCOPE = 0
 """The scope of keys that are accepted once per account; any other scope is a tracker's id."""

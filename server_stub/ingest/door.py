@@ -28,6 +28,7 @@ from telemhq_agents.contract.ping import (
     NUMBER_FIELDS,
     REPLAYED_HEADER,
     TEXT_FIELDS,
+    VERB_SKIP,
     VERB_START,
     Capabilities,
     Instructions,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 PREFIX = PING.partition("{")[0]
 ALLOWED = "GET, HEAD, POST"
-VERBS = [VERB_START, "end"]
+VERBS = [VERB_START, "end", VERB_SKIP]
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 KEY = re.compile(rb"[\x20-\x7e]{1,%d}" % MAX_KEY_LENGTH)
 KEY_HEADER = IDEMPOTENCY_HEADER.lower().encode()

@@ -112,7 +112,7 @@ def _payload() -> Schema:
             **{name: {"type": "string"} for name in TEXT_FIELDS},
             **{name: {"type": "integer"} for name in COUNT_FIELDS},
             **{name: {"type": "number"} for name in NUMBER_FIELDS},
-            "kind": {"type": "string", "enum": ["run", "start", "correction"]},
+            "kind": {"type": "string", "enum": ["run", "start", "skip", "correction"]},
             "primary": {"type": "boolean"},
             "ended_at": {"type": "string", "format": "date-time"},
             "exit_code": {"type": "integer"},

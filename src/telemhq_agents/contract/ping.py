@@ -29,8 +29,15 @@ KIND_CORRECTION = "correction"
 KIND_START = "start"
 """A run has begun: not a run itself; `run_key` is the key that its end will have."""
 
+KIND_SKIP = "skip"
+"""A run was due and did not begin, because the last one was still going: not a run, not a sign of
+life."""
+
 VERB_START = "start"
 """Among a server's `verbs` (capabilities) where it wants to be told of starts."""
+
+VERB_SKIP = "skip"
+"""Among a server's `verbs` where it knows what a skip is; to any other it would count as a run."""
 
 COUNT_FIELDS: tuple[str, ...] = (
     "input_tokens",
@@ -92,7 +99,11 @@ TOTAL_FIELDS: tuple[str, ...] = ("runs", "failures")
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the server holds for a collector fact: its own sums, corrections included."""
+    """What the server holds for a collector fact: its own sums, corrections included.
+
+    `project` is what the run's project was called, "" where a server does not tell: corrections
+    name the same one, also after the sender has begun to hash names.
+    """
 
     revision: int
     runs: int
@@ -107,6 +118,7 @@ class Recorded:
     cost_usd: float
     unpriced_tokens: int
     duration_ms: int
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)

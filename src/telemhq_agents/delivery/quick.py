@@ -83,7 +83,8 @@ def send(
             line.sendall(request)
             status, headers, said = _read(line, until_ns)
     except (OSError, ValueError) as error:
-        return Answer(Outcome.LATER, 0, str(error) or type(error).__name__, sent=sent)
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Answer(Outcome.LATER, 0, reason, sent=sent)
     return answer_of(status, said, replayed=headers.get("idempotency-replayed", "") == "true")
 
 
@@ -146,9 +147,7 @@ def _left_s(until_ns: int) -> float:
 
 
 def _connected(door: Door, until_ns: int) -> socket.socket:
-    import socket  # noqa: PLC0415 - the job is started before this loads
-
-    line = socket.create_connection((door.name, door.port), _left_s(until_ns))
+    line = _dialled(door, until_ns)
     if door.scheme == "http":
         return line
     import ssl  # noqa: PLC0415 - 10 ms that http does not need
@@ -159,6 +158,25 @@ def _connected(door: Door, until_ns: int) -> socket.socket:
     except (OSError, ValueError):
         line.close()
         raise
+
+
+def _dialled(door: Door, until_ns: int) -> socket.socket:
+    """Connect to the first address that answers; one that is silent takes no other's share."""
+    import socket  # noqa: PLC0415 - the job is started before this loads
+
+    places = socket.getaddrinfo(door.name, door.port, type=socket.SOCK_STREAM)
+    failure = OSError(f"{door.name} has no address")
+    for number, (family, kind, protocol, _, address) in enumerate(places):
+        line = socket.socket(family, kind, protocol)
+        try:
+            line.settimeout(_left_s(until_ns) / (len(places) - number))
+            line.connect(address)
+        except OSError as error:
+            line.close()
+            failure = error
+        else:
+            return line
+    raise failure
 
 
 def _read(line: socket.socket, until_ns: int) -> tuple[int, dict[str, str], bytes]:

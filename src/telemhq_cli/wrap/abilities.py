@@ -18,16 +18,17 @@ ASK_AGAIN_AFTER_MS = 24 * 3600 * 1000
 
 
 class Abilities(NamedTuple):
-    """The verbs that a ping door asks for, and whether it counts a key once however often sent."""
+    """The verbs that a ping door knows, whether it counts a key once, and how much it takes."""
 
     verbs: list[str]
     idempotency: bool
+    max_body_bytes: int
 
 
 def remembered(url: str) -> Abilities | None:
     """Return what a ping door told within the last day; None where it told nothing."""
     found = _known().get(url)
-    return None if found is None else Abilities(list(found["verbs"]), found["idempotency"])
+    return None if found is None else Abilities(*(found[name] for name in Abilities._fields))
 
 
 def told_by(url: str, sender: PingSender) -> Abilities | None:
@@ -40,10 +41,11 @@ def told_by(url: str, sender: PingSender) -> Abilities | None:
     told = sender.capabilities(url)
     if not isinstance(told, Capabilities):
         return None
-    fresh = {"asked_ms": clock.now_ms(), "verbs": told.verbs, "idempotency": told.idempotency}
+    able = Abilities(told.verbs, told.idempotency, told.max_body_bytes)
+    fresh = {"asked_ms": clock.now_ms(), **able._asdict()}
     with suppress(OSError):  # only a memory: asked again
         _keep({**_known(), url: fresh})
-    return Abilities(told.verbs, told.idempotency)
+    return able
 
 
 def _path() -> Path:
@@ -61,6 +63,7 @@ def _known() -> dict[str, dict[str, Any]]:
 
 def _is_fresh(one: dict[str, Any], now_ms: int) -> bool:
     whole = isinstance(one["verbs"], list) and isinstance(one["idempotency"], bool)
+    whole = whole and isinstance(one["max_body_bytes"], int)
     return whole and 0 <= now_ms - one["asked_ms"] < ASK_AGAIN_AFTER_MS
 
 

@@ -20,7 +20,7 @@ def announce(asked: Asked, key: str, started_ms: int, course: Course) -> None:
     A courtesy: sent once, never kept, and dropped once the job has ended. The end tells everything
     that counts.
     """
-    profile = trackers.profile_in_use(asked.values.get("--profile"))
+    profile = trackers.profile_in_use(asked.target, asked.values.get("--profile"))
     url = trackers.ping_url(asked.target, profile)
     if not url:
         return

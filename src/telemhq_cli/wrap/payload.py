@@ -22,6 +22,8 @@ FLAG_FIELDS = {
     "--error": "error",
 }
 
+OUTPUT_TAIL = "output_tail"
+
 
 def flag_fields(asked: Asked) -> dict[str, Any]:
     """Return the fields that the command line names, `-f` ones last. Raises UsageError."""
@@ -91,6 +93,10 @@ def measured(ended: Ended, signal_name: str, named_status: str) -> dict[str, Any
         facts["exit_code"] = ended.exit_code
     if signal_name:
         facts["signal"] = signal_name
+    if ended.timed_out:
+        facts["timed_out"] = True
+    if ended.attempts:
+        facts["attempts"] = ended.attempts
     return facts
 
 
@@ -102,6 +108,29 @@ def of_job(said: dict[str, Any], ended: Ended, signal_name: str) -> dict[str, An
     if ended.reason and "error" not in said:
         payload["error"] = ended.reason
     return payload
+
+
+def is_failure(payload: dict[str, Any], ended: Ended) -> bool:
+    """Tell whether a run counts as a failure, by its code or by the status that it tells."""
+    from telemhq_agents.contract.ping import FAILED_STATUSES  # noqa: PLC0415 - 6 ms, rarely needed
+
+    return ended.failed or payload["status"].lower() in FAILED_STATUSES
+
+
+def with_tail(payload: dict[str, Any], tail: str, limit: int) -> bytes:
+    """Write the body with as much of the end of `tail` as `limit` bytes hold (0: nobody told).
+
+    Without room for any of it the field is left out.
+    """
+    from telemhq_agents.contract.ping import SMALLEST_PAYLOAD_LIMIT  # noqa: PLC0415 - same
+
+    most = limit or SMALLEST_PAYLOAD_LIMIT
+    low, high = 0, len(tail)
+    while low < high:  # the most characters that fit: each takes one to twelve bytes in JSON
+        middle = (low + high + 1) // 2
+        fits = len(encoded(payload | {OUTPUT_TAIL: tail[-middle:]})) <= most
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return encoded(payload | ({OUTPUT_TAIL: tail[-low:]} if low else {}))
 
 
 def encoded(payload: dict[str, Any]) -> bytes:

@@ -1,15 +1,24 @@
-"""The job's stdout, handed on byte for byte while its last line is kept."""
+"""A stream of the job's, handed on byte for byte while what is wanted of it is kept."""
 
 from __future__ import annotations
 
 import _thread
+import fcntl
 import os
 import select
+import struct
+import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 LAST_LINE_LIMIT = 1024 * 1024
 """Bytes. A longer last line is no payload."""
 
 CHUNK = 65_536
+FIRST_FREE = 3
 
 
 class LastLine:
@@ -51,12 +60,16 @@ class LastLine:
 
 
 class Tee:
-    """Reads the job's stdout in a thread of its own and writes it to ours, unbuffered."""
+    """Reads what the job writes in a thread of its own and writes it to ours, unbuffered.
 
-    def __init__(self) -> None:
-        self._read, self.job_end = os.pipe()
-        self._wake, self._waker = os.pipe()
-        self._last = LastLine()
+    Each stream has its own: where the reader of one stands still, the other flows on.
+    """
+
+    def __init__(self, ours: int, keep: Sequence[Callable[[bytes], None]]) -> None:
+        self._ours = ours
+        self._keep = keep
+        self._read, self.job_end = _pipe()
+        self._wake, self._waker = _pipe()
         self._still_open = True
         self._done = _thread.allocate_lock()
 
@@ -64,42 +77,63 @@ class Tee:
         """Begin to hand on; the job has its end of the pipe by now."""
         os.close(self.job_end)
         self._done.acquire()
-        _thread.start_new_thread(self._run, ())
-
-    def finish(self) -> bytes:
-        """Hand on what the ended job left in the pipe and return its last line.
-
-        Where something that the job left behind still writes, `cat` goes on in our place.
-        """
-        os.write(self._waker, b"x")
-        self._done.acquire()
-        if self._still_open:
+        try:
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:  # no thread to be had: the output is handed on, and nothing kept
             self._leave_to_cat()
-        return self._last.value()
+            self._done.release()
+
+    def end(self) -> None:
+        """Note that the job has ended: what it left in the pipe is handed on, no more."""
+        os.write(self._waker, b"x")
+
+    def is_done_within(self, seconds: float) -> bool:
+        """Wait until all that the job wrote is handed on (-1: as long as that takes).
+
+        A reader that stands still can make it last, as it would have held up the job.
+        """
+        if not self._done.acquire(timeout=seconds):
+            return False
+        self._done.release()
+        return True
 
     def _run(self) -> None:
         try:
             self._hand_on()
         except OSError:
-            self._close()  # nobody reads our stdout any more: let the job find out as it would
+            self._close()  # nobody reads our stream any more: let the job find out as it would
         finally:
+            if self._still_open:
+                self._leave_to_cat()
             self._done.release()
 
     def _hand_on(self) -> None:
         while self._still_open:
-            ready, _, _ = select.select([self._read, self._wake], [], [])
-            if self._read in ready:
-                self._pass_chunk()
-            elif ready:
+            if self._wake in _ready([self._read, self._wake]):
+                self._hand_on_the_rest(_bytes_in(self._read))
                 return
+            self._pass_chunk(CHUNK)
 
-    def _pass_chunk(self) -> None:
-        chunk = os.read(self._read, CHUNK)
+    def _hand_on_the_rest(self, count: int) -> None:
+        """Empty the pipe of what is in it now; something that the job left behind may write on."""
+        while count > 0 and self._still_open:
+            count -= self._pass_chunk(min(count, CHUNK))
+        if self._still_open and _ready([self._read], wait=False):
+            self._close_at_end()
+
+    def _close_at_end(self) -> None:
+        if not _bytes_in(self._read):  # readable, and nothing in it: nobody can write any more
+            self._close()
+
+    def _pass_chunk(self, most: int) -> int:
+        chunk = os.read(self._read, most)
         if not chunk:
             self._close()
-            return
-        self._last.feed(chunk)
-        _write_all(1, chunk)
+            return 0
+        for keep in self._keep:
+            keep(chunk)
+        _write_all(self._ours, chunk)
+        return len(chunk)
 
     def _close(self) -> None:
         if self._still_open:
@@ -107,11 +141,39 @@ class Tee:
             os.close(self._read)
 
     def _leave_to_cat(self) -> None:
-        actions = [(os.POSIX_SPAWN_DUP2, self._read, 0)]
-        try:
+        """Leave the pipe to `cat`: something that the job left behind may still write."""
+        actions = [
+            (os.POSIX_SPAWN_DUP2, self._ours, 1),
+            (os.POSIX_SPAWN_DUP2, self._read, 0),
+        ]
+        with suppress(OSError):  # then whoever still writes finds out that nobody reads
             os.posix_spawnp("cat", ["cat"], os.environ, file_actions=actions)
-        finally:
-            self._close()
+        self._close()
+
+
+def _pipe() -> tuple[int, int]:
+    """Make a pipe whose ends are none of the three streams, closed as they may be."""
+    ends = os.pipe()
+    moved = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE) for end in ends]
+    for end in ends:
+        os.close(end)
+    return moved[0], moved[1]
+
+
+def _ready(
+    descriptors: Sequence[int], event: int = select.POLLIN, *, wait: bool = True
+) -> set[int]:
+    """Return which of these can be read (or written), or have ended; select() knows 1,024 at most."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, event)
+    return {descriptor for descriptor, _ in poll.poll(None if wait else 0)}
+
+
+def _bytes_in(pipe: int) -> int:
+    answer = fcntl.ioctl(pipe, termios.FIONREAD, struct.pack("i", 0))
+    count: int = struct.unpack("i", answer)[0]
+    return count
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:
@@ -120,4 +182,4 @@ def _write_all(descriptor: int, chunk: bytes) -> None:
         try:
             rest = rest[os.write(descriptor, rest) :]
         except BlockingIOError:
-            select.select([], [descriptor], [])
+            _ready([descriptor], select.POLLOUT)

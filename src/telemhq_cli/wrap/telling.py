@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telemhq_agents import clock, locations, spool
 from telemhq_agents.delivery import quick
-from telemhq_agents.errors import DamagedError, NotLoggedInError, TelemhqError, UsageError
+from telemhq_agents.errors import (
+    BrokenLedgerError,
+    DamagedError,
+    NotLoggedInError,
+    SettingsError,
+    TelemhqError,
+    UsageError,
+)
 from telemhq_cli.render.voice import note, say
-from telemhq_cli.wrap import child, payload, trackers
+from telemhq_cli.wrap import child, leftovers, payload, trackers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,17 +29,16 @@ if TYPE_CHECKING:
     from telemhq_agents.spool import Claimed
     from telemhq_cli.wrap.child import Ended
     from telemhq_cli.wrap.command_line import Asked
+    from telemhq_cli.wrap.ping import Course
 
 RECORDED, KEPT, REFUSED, LOST = "recorded", "kept", "refused", "lost"
+WITHHELD = "withheld"
 EXIT_CODES = {RECORDED: 0, KEPT: 0, REFUSED: 5, LOST: 6}
 TOOK_NOTHING = frozenset({0, 408, 425, 429, 503})
 """Statuses (0: no answer) after which a ping that never left may be sent to anybody again."""
 GONE = frozenset({404, 410})
 """Statuses by which a server says that no tracker is at this URL (any more)."""
 OUTBOX = "telemhq agent outbox"
-LEFTOVERS = frozenset({"ping"})
-"""Hooks' entries are for the agent, or the drain that they wake."""
-DRAIN = ("-P", "-m", "telemhq_cli.main", "agent", "once", "--wake")
 MARGIN_S = 0.5
 """What an orderly end may take beyond the timeout."""
 
@@ -94,22 +100,53 @@ def tell(asked: Asked, key: str) -> int:
     body = payload.encoded({"ended_at": clock.to_iso(clock.now_ms())} | said)
 
     def close(told: Told) -> int:
-        _say(asked, told, {"outcome": told.outcome, "key": key})
+        say_what_became(asked, told, {"outcome": told.outcome, "key": key})
         return EXIT_CODES[told.outcome]
 
     patience = Patience(asked.timeout_s, lambda told: os._exit(close(told)))
-    return close(_record(_addressed(asked, key, body), patience))
+    return close(record(addressed(asked, key, body), patience))
 
 
 def tell_of(
-    asked: Asked, key: str, ended: Ended, last_line: bytes, settle: Callable[[], None]
+    asked: Asked, ended: Ended, course: Course, leave: Callable[[Course, int], None]
 ) -> None:
     """Send the ping of a job that has ended. From the moment it is on disk a signal ends us.
 
-    `settle` returns once nothing else is being told of the job.
+    `leave` ends the process with a code, once nothing of the job's output is on its way any more.
     """
+    said, problems = _said_of(asked, course)
+    name = child.signal_name(ended.signal) if ended.signal else ""
+    told = payload.of_job(said, ended, name)
+
+    def close(told: Told) -> int:
+        message = "; ".join([*problems, *filter(None, [told.message])])
+        document = {"outcome": told.outcome, "key": course.key, "exit_code": ended.code}
+        say_what_became(asked, told._replace(message=message), document, job=True)
+        return ended.code
+
+    if asked.has("--on-success-only") and payload.is_failure(told, ended):
+        close(Told(WITHHELD))
+        return
+    patience = Patience(asked.timeout_s, lambda told: leave(course, close(told)))
+    try:
+        ping = addressed(asked, course.key, b"")
+    except SettingsError:  # the ping is kept until they can be read, which `record` will say
+        ping = Ping(course.key, "", asked.target, asked.values.get("--profile", ""), b"")
+    ping = ping._replace(body=_fitted(told, ping.url, course))
+
+    close(
+        record(
+            *(ping, patience, lambda: child.release(lambda: os._exit(ended.code))),
+            before_sending=lambda: course.settle(asked.timeout_s / 2),
+        )
+    )
+
+
+def _said_of(asked: Asked, course: Course) -> tuple[dict[str, Any], list[str]]:
+    """Return what the user and the job say of the run, and what is wrong with that."""
     problems: list[str] = []
     said: dict[str, Any] = {}
+    last_line = course.listener.last_line if course.listener else b""
     for part in (
         _file_payload,
         lambda _: payload.json_object(last_line) or {},
@@ -119,23 +156,18 @@ def tell_of(
             said = payload.merged(said, part(asked))
         except UsageError as error:
             problems.append(error.message)
-    name = child.signal_name(ended.signal) if ended.signal else ""
-    body = payload.encoded(payload.of_job(said, ended, name))
+    return said, problems
 
-    def close(told: Told) -> int:
-        message = "; ".join([*problems, *filter(None, [told.message])])
-        document = {"outcome": told.outcome, "key": key, "exit_code": ended.code}
-        _say(asked, told._replace(message=message), document, job=True)
-        return ended.code
 
-    patience = Patience(asked.timeout_s, lambda told: os._exit(close(told)))
-    ping = _addressed(asked, key, body)
+def _fitted(told: dict[str, Any], url: str, course: Course) -> bytes:
+    """Write the body, with as much of the output's end as the server takes, so far as it told."""
+    tail = course.listener.tail if course.listener else ""
+    if not tail:
+        return payload.encoded(told)
+    from telemhq_cli.wrap import abilities  # noqa: PLC0415 - what a server takes matters here alone
 
-    def when_on_disk() -> None:
-        child.release(lambda: os._exit(ended.code))
-        settle()
-
-    close(_record(ping, patience, when_on_disk))
+    known = abilities.remembered(url)
+    return payload.with_tail(told, tail, known.max_body_bytes if known else 0)
 
 
 def _file_payload(asked: Asked) -> dict[str, Any]:
@@ -144,7 +176,7 @@ def _file_payload(asked: Asked) -> dict[str, Any]:
         return {}
     try:
         if name == "-":
-            data = sys.stdin.buffer.read()
+            data = b"" if sys.stdin is None else sys.stdin.buffer.read()
         else:
             with open(name, "rb") as file:  # noqa: PTH123 - a Path says nothing more here
                 data = file.read()
@@ -156,9 +188,12 @@ def _file_payload(asked: Asked) -> dict[str, Any]:
     return found
 
 
-def _addressed(asked: Asked, key: str, body: bytes) -> Ping:
-    """Find out where the ping goes, as far as this machine knows. Raises UsageError."""
-    profile = trackers.profile_in_use(asked.values.get("--profile"))
+def addressed(asked: Asked, key: str, body: bytes) -> Ping:
+    """Find out where the ping goes, as far as this machine knows.
+
+    Raises UsageError for a URL that is none, SettingsError for a file of ours that cannot be read.
+    """
+    profile = trackers.profile_in_use(asked.target, asked.values.get("--profile"))
     url = trackers.known_url(asked.target, profile)
     return Ping(key, url, asked.target, profile, body)
 
@@ -178,8 +213,11 @@ def _entry(ping: Ping, *, may_have_arrived: bool) -> dict[str, Any]:
     }
 
 
-def _record(
-    ping: Ping, patience: Patience, when_on_disk: Callable[[], None] = lambda: None
+def record(
+    ping: Ping,
+    patience: Patience,
+    when_on_disk: Callable[[], None] = lambda: None,
+    before_sending: Callable[[], None] = lambda: None,
 ) -> Told:
     """Put the ping on disk and send it. Raises what the server knows to be wrong with its name."""
     home = locations.ours().spool
@@ -189,11 +227,15 @@ def _record(
         when_on_disk()
         patience.told = Told(LOST, "the ping is lost: neither the disk nor the network takes it")
         with patience:
+            before_sending()
             return _send_unkept(ping, patience, error)
     when_on_disk()
     try:
         with patience:
+            before_sending()
             return _send_kept(ping, kept, patience)
+    except DamagedError as error:  # a disk that filled up meanwhile: what is there stays there
+        return Told(KEPT, f"{error.message} The ping goes out later", error.next_step)
     finally:
         spool.leave(home)
 
@@ -232,7 +274,7 @@ def _send_addressed(home: Path, ping: Ping, kept: Claimed, patience: Patience) -
     match answer.outcome:
         case quick.Outcome.DELIVERED | quick.Outcome.DUPLICATE:
             spool.done(kept)
-            _send_leftovers(home)
+            leftovers.send(home)
             return Told(RECORDED)
         case quick.Outcome.REFUSED:
             return _refused(home, ping, kept, patience, answer)
@@ -319,6 +361,17 @@ def _send_unkept(ping: Ping, patience: Patience, error: Exception) -> Told:
 
 
 def _park(ping: Ping, reason: str) -> None:
+    """Keep a refused ping in the outbox; a ledger that is damaged is replaced first."""
+    try:
+        _put_into_outbox(ping, reason)
+    except BrokenLedgerError:
+        from telemhq_cli.mending import mend  # noqa: PLC0415 - hardly ever needed
+
+        mend(locations.ours())
+        _put_into_outbox(ping, reason)
+
+
+def _put_into_outbox(ping: Ping, reason: str) -> None:
     from telemhq_agents.ledger.store import Ledger  # noqa: PLC0415 - SQLite, for a refused ping only
 
     with Ledger.open(locations.ours().ledger) as ledger:
@@ -326,30 +379,6 @@ def _park(ping: Ping, reason: str) -> None:
         for row in ledger.outbox():
             if (row.destination, row.key) == (ping.url, ping.key):
                 ledger.park(row, reason)
-
-
-def _send_leftovers(home: Path) -> None:
-    """Have another process send what earlier pings left behind; nobody waits for that one."""
-    if not spool.pending_count(home, LEFTOVERS):
-        return
-    streams = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
-    others = [(os.POSIX_SPAWN_CLOSE, number) for number in _inherited()]
-    program = [sys.executable, *DRAIN]
-    with suppress(OSError, NotImplementedError):  # whoever comes next tries again
-        os.posix_spawn(
-            program[0], program, os.environ, file_actions=[*streams, *others], setsid=True
-        )
-
-
-def _inherited() -> list[int]:
-    """Return what somebody else opened for us: a pipe among it would not end before the drain."""
-    numbers = [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - names only
-    found = []
-    for number in numbers:
-        with suppress(OSError):  # the listing's own
-            if number > 2 and os.get_inheritable(number):  # noqa: PLR2004 - after the three streams
-                found.append(number)
-    return found
 
 
 def _reason(answer: quick.Answer) -> str:
@@ -360,7 +389,10 @@ def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
 
-def _say(asked: Asked, told: Told, document: dict[str, Any], *, job: bool = False) -> None:
+def say_what_became(
+    asked: Asked, told: Told, document: dict[str, Any], *, job: bool = False
+) -> None:
+    """Say what became of a ping: one line for people where there is something to know, or JSON."""
     if asked.has("--json"):
         more = {"message": told.message} if told.message else {}
         text = json.dumps(document | more, ensure_ascii=False)

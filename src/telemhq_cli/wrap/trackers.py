@@ -31,8 +31,13 @@ def wrong_with(url: str) -> str:
     return ""
 
 
-def profile_in_use(named: str | None) -> str:
-    """Return the profile that names are looked up in: the option, the variable, the setting."""
+def profile_in_use(target: str, named: str | None) -> str:
+    """Return the profile that a name is looked up in: the option, the variable, the setting.
+
+    "" for a URL, which needs none. Raises SettingsError for settings that cannot be read.
+    """
+    if is_url(target):
+        return ""
     told = named or os.environ.get("TELEMHQ_PROFILE")
     if told:
         return told
@@ -48,8 +53,10 @@ def ping_url(target: str, profile: str) -> str:
     """Return the ping URL of a URL, tracker name or id; "" where only the server could tell.
 
     Raises UsageError for a URL that is none and where the server knows no such tracker (or several
-    of that name), NotLoggedInError where there is no server to ask.
+    of that name), NotLoggedInError where there is no server to ask. A `profile` of "" is the one in
+    use, where whoever left the ping could not read the settings.
     """
+    profile = profile or profile_in_use(target, None)
     return known_url(target, profile) or _ask(target, profile)
 
 
@@ -61,6 +68,7 @@ def asked_again(target: str, profile: str, refused_url: str) -> str:
     """
     from telemhq_agents import credentials  # noqa: PLC0415 - 5 ms that a URL does not need
 
+    profile = profile or profile_in_use(target, None)
     if not _can_ask(profile):
         raise NotLoggedInError(
             f"Nobody can be asked from here where the tracker {target!r} is now.",

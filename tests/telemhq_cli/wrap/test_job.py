@@ -254,6 +254,34 @@ def test_the_job_keeps_directory_environment_and_arguments(
     assert done.stdout.splitlines() == [str(tmp_path), "sour cherry", "2:--:a b"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"LC_CTYPE": "C"},
+        {"LC_CTYPE": "C.UTF-8"},
+        {"LC_CTYPE": ""},
+        {"LANG": "C"},
+        {"LC_ALL": "C.UTF-8", "LC_CTYPE": "POSIX"},
+    ],
+    ids=str,
+)
+def test_a_job_has_the_environment_that_it_would_have_without_us(
+    machine: Machine, ping_server: PingServer, given: dict[str, str]
+) -> None:
+    environ = {"PATH": "/usr/bin:/bin", "TELEMHQ_HOME": str(machine.ours), "ODD": "\udcff", **given}
+
+    done = subprocess.run(
+        [*TELEMHQ, "ping", ping_server.ping_url, "--", "env", "-0"],
+        env=environ,
+        capture_output=True,
+        check=True,
+    )
+
+    words = [os.fsencode(f"{name}={value}") for name, value in environ.items()]
+    assert sorted(done.stdout.rstrip(b"\0").split(b"\0")) == sorted(words)
+
+
 def test_closed_streams_cost_neither_the_job_nor_its_code(
     machine: Machine, ping_server: PingServer
 ) -> None:

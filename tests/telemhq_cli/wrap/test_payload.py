@@ -100,6 +100,31 @@ def test_a_job_that_exits_well_may_still_say_that_it_failed(
     assert payload.of_job(said, ended, "")["status"] == status
 
 
+def test_limits_are_read_as_numbers_and_bounded_where_a_clock_is() -> None:
+    asked = parse(
+        [
+            "t",
+            "--kill-after",
+            "1e300",
+            "--grace=0",
+            "--retry",
+            "3",
+            "--retry-delay",
+            "0",
+            "--tail-output",
+            "65536",
+            "--",
+            "x",
+        ]
+    )
+
+    assert asked.problem == ""
+    assert (asked.kill_after_s, asked.grace_s) == (365 * 24 * 3600, 0)
+    assert (asked.retries, asked.retry_delay_s, asked.tail_bytes) == (3, 0, 65_536)
+    plain = parse(["t", "--", "x"])
+    assert (plain.kill_after_s, plain.grace_s, plain.retries) == (0, 10, 0)
+
+
 def test_text_that_no_encoding_knows_still_makes_a_body() -> None:
     assert payload.encoded({"a": "\udcff", "b": "ä"}) == '{"a":"?","b":"ä"}'.encode()
 
@@ -166,6 +191,19 @@ def test_the_help_names_every_option_and_fits_80_columns() -> None:
         (["t", "--payload", "-", "--", "x"], "stdin"),
         (["t", "--payload-from-stdout"], "needs a command"),
         (["t", "--bogus", "--worse"], "no option --bogus"),
+        (["t", "--kill-after", "0", "--", "x"], "not a number above zero"),
+        (["t", "--kill-after", "5m", "--", "x"], "not a number above zero"),
+        (["t", "--kill-after", "5", "--grace", "-1", "--", "x"], "not a number from zero on"),
+        (["t", "--retry", "1.5", "--", "x"], "not a whole number from 1 to 100"),
+        (["t", "--retry", "101", "--", "x"], "not a whole number from 1 to 100"),
+        (["t", "--tail-output", "65537", "--", "x"], "not a whole number from 1 to 65536"),
+        (["t", "--tail-output", "9" * 5_000, "--", "x"], "not a whole number"),
+        (["t", "--lock", "", "--", "x"], "--lock needs a name"),
+        (["t", "--lock", "a"], "--lock needs a command"),
+        (["t", "--kill-after", "5"], "--kill-after needs a command"),
+        (["t", "--on-success-only"], "--on-success-only needs a command"),
+        (["t", "--grace", "5", "--", "x"], "without --kill-after"),
+        (["t", "--retry-delay", "5", "--", "x"], "without --retry"),
     ],
 )
 def test_a_mistake_is_named(words: list[str], problem: str) -> None:

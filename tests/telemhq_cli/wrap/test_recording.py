@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from telemhq_agents import spool
+from telemhq_agents.errors import DamagedError
+from telemhq_cli.wrap import telling
 from telemhq_cli.wrap.ping import Course
 from tests.telemhq_cli.conftest import TELEMHQ
 
@@ -77,6 +80,22 @@ def test_a_payload_from_a_file_and_from_stdin(
     first, second = (ping.payload for ping in ping_server.pings)
     assert (first["items_processed"], first["usage"]) == (7, {"a": 1, "b": 2})
     assert second["items_failed"] == 3
+
+
+def test_a_payload_from_a_closed_stdin_is_no_object(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    words = [*TELEMHQ, "ping", ping_server.ping_url, "--payload", "-"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *words],
+        env=machine.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, ping_server.pings) == (2, [])
+    assert "is not one JSON object" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "{", "not json"])
@@ -242,6 +261,34 @@ def test_a_server_that_is_away_costs_one_line_and_the_ping_stays(machine: Machin
     assert entry["kind"] == "ping"
     assert json.loads(entry["body"])["exit_code"] == 3
     assert oct(first.stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_url_needs_no_settings(machine: Machine, ping_server: PingServer) -> None:
+    machine.ours.mkdir(parents=True)
+    (machine.ours / "config.toml").write_text("broken = [")
+
+    done = machine.run("ping", ping_server.ping_url, "--", "sh", "-c", "exit 3")
+
+    assert (done.returncode, done.stderr) == (3, "")
+    assert ping_server.pings[0].payload["exit_code"] == 3
+
+
+@pytest.mark.parametrize("name", ["config.toml", "credentials.json"])
+def test_a_run_is_kept_until_our_files_can_be_read_again(
+    name: str, machine: Machine, ping_server: PingServer
+) -> None:
+    machine.ours.mkdir(parents=True)
+    (machine.ours / name).write_text("broken = [")
+
+    done = machine.run("ping", "nightly", "--", "sh", "-c", "exit 3")
+
+    assert done.returncode == 3
+    assert "The ping goes out later" in done.stderr
+    (machine.ours / name).unlink()
+    held = {"version": 1, "trackers": {"default/nightly": ping_server.ping_url}}
+    (machine.ours / "credentials.json").write_text(json.dumps(held))
+    machine.run("agent", "once")
+    assert [ping.payload["exit_code"] for ping in ping_server.pings] == [3]
 
 
 def test_quiet_says_nothing_even_then(machine: Machine) -> None:
@@ -463,6 +510,77 @@ def test_a_full_disk_costs_neither_the_job_nor_the_ping(
     assert len(ping_server.pings) == 1
 
 
+def in_a_room_of_its_own(machine: Machine, prepare: str, *arguments: str) -> list[str]:
+    """Return a program that prepares file systems that nobody else sees, and then runs us.
+
+    `$OURS` is where our files are. Skips the test where nobody may mount anything.
+    """
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:  # fmt: skip
+        pytest.skip("mounting is not allowed here")
+    script = f'set -e; OURS={machine.ours}; mkdir -p "$OURS"; {prepare}; exec "$@"'
+    return ["unshare", "-m", "sh", "-c", script, "sh", *TELEMHQ, *arguments]
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        'mount -t tmpfs -o size=16k none "$OURS"; cat /dev/zero > "$OURS/full" 2>/dev/null || true',
+        'mount -t tmpfs -o ro none "$OURS"',
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_home_that_takes_nothing_costs_one_line_and_the_ping_still_arrives(
+    machine: Machine, ping_server: PingServer, prepare: str
+) -> None:
+    program = in_a_room_of_its_own(
+        *(machine, prepare, "ping", ping_server.ping_url, "--tail-output", "50"),
+        *("--", "sh", "-c", "echo ran; exit 3"),
+    )
+
+    done = subprocess.run(
+        program, env=machine.environ, capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert (done.returncode, done.stdout) == (3, "ran\n")
+    assert "was sent, but could not be kept" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert ping_server.pings[0].payload["output_tail"] == "ran\n"
+
+
+def test_a_disk_that_fills_up_while_a_ping_is_sent_does_not_lose_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(*_: object) -> None:
+        raise DamagedError("The disk is full.")
+
+    monkeypatch.setenv("TELEMHQ_HOME", str(machine.ours))
+    monkeypatch.setattr(spool, "write", is_full)
+    patience = telling.Patience(5, lambda told: pytest.fail(told.message))
+
+    told = telling.record(telling.Ping("run:1", dead_url(), "nightly", "default", b"{}"), patience)
+
+    assert (told.outcome, told.message) == ("kept", "The disk is full. The ping goes out later")
+    assert len([path for path in machine.left_behind() if path.suffix == ".json"]) == 1
+
+
+def test_a_full_disk_does_not_keep_the_lock_from_being_taken(
+    machine: Machine, ping_server: PingServer
+) -> None:
+    fill = 'mount -t tmpfs -o size=16k none "$OURS"; mkdir "$OURS/locks"; cat /dev/zero > "$OURS/full" 2>/dev/null || true'
+    program = in_a_room_of_its_own(
+        *(machine, fill, "ping", ping_server.ping_url, "--lock", "nightly"),
+        *("--", "sh", "-c", "exit 3"),
+    )
+
+    done = subprocess.run(
+        program, env=machine.environ, capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert done.returncode == 3
+    assert "without the lock" not in done.stderr
+    assert ping_server.pings[0].payload["exit_code"] == 3
+
+
 def test_neither_disk_nor_server_is_an_error_where_there_is_no_job(machine: Machine) -> None:
     machine.extra["TELEMHQ_HOME"] = "/dev/null"
 
@@ -513,6 +631,9 @@ def test_what_stayed_behind_goes_out_with_the_next_ping(
 
     ping_server.wait_for_pings(3)
     assert sorted(ping.payload["n"] for ping in ping_server.pings) == [1, 2, 3]
+    deadline = time.monotonic() + 10
+    while machine.left_behind() and time.monotonic() < deadline:
+        time.sleep(0.02)  # whoever sent them has still to note the answers
     assert machine.left_behind() == []
 
 
@@ -656,6 +777,27 @@ def test_a_start_that_is_not_told_by_the_jobs_end_is_dropped(
     assert [ping.payload.get("kind") for ping in ping_server.pings] == [None]
 
 
+def test_a_start_that_hangs_delays_the_end_no_longer_than_the_timeout(
+    machine: Machine, ping_server: PingServer, tmp_path: Path
+) -> None:
+    assert ping_server.capabilities is not None
+    ping_server.capabilities["verbs"] = ["start"]
+    ping_server.posts_hang = True
+    ended = tmp_path / "ended"
+    job = f"while ! test -e {tmp_path}/told; do sleep 0.05; done; touch {ended}; exit 4"
+    wrapper = machine.start("ping", ping_server.ping_url, "--timeout", "1", "--", "sh", "-c", job)
+    ping_server.wait_for_pings(1)
+
+    (tmp_path / "told").touch()
+    _, said = wrapper.communicate(timeout=20)
+
+    assert wrapper.returncode == 4
+    assert time.time() - ended.stat().st_mtime < 1 + 0.5 + 0.4
+    assert b"later" in said
+    [entry] = entries(machine)
+    assert json.loads(entry["body"])["exit_code"] == 4
+
+
 def test_the_end_waits_for_a_start_that_is_on_its_way() -> None:
     course, told = Course(), []
     on_its_way, arrived = threading.Event(), threading.Event()
@@ -754,7 +896,11 @@ def test_the_job_starts_before_anything_heavier_than_the_clock_is_imported(
 
     loaded = set(done.stderr.split())
     assert "telemhq_cli.wrap.child" in loaded
-    assert {"re", "json", "typing", "pathlib", "dataclasses", "socket", "enum"} & loaded == set()
+    heavy = {"re", "json", "typing", "pathlib", "dataclasses", "socket", "enum"}
+    heavy |= {"functools", "collections", "contextlib", "select", "fcntl"}
+    assert heavy & loaded == set()
+    ours = {name for name in loaded if name.startswith("telemhq_cli.wrap.")}
+    assert ours == {f"telemhq_cli.wrap.{name}" for name in ("child", "command_line", "ping")}
 
 
 def test_the_fixture_moves_every_file_of_ours(machine: Machine, ping_server: PingServer) -> None:
