@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import structs
 
-from claude_code_hooks import translate
+from claude_code_hooks import activity, translate
 from claude_code_hooks.scan import scan
 from telemhq_agents import clock
-from telemhq_agents.ledger.records import Batch
+from telemhq_agents.ledger.records import Batch, Cursor
+from telemhq_agents.usage import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -22,6 +24,8 @@ QUIET_MS = 250
 """Claude Code writes what it queued about every 100 ms."""
 LONGEST_WAIT_MS = 1500
 STEP_S = 0.05
+MEMORY_KEY = "hooks"
+"""The hook's events are a log too: its cursor holds what later ones need of earlier ones."""
 
 
 def drain(
@@ -35,20 +39,47 @@ def drain(
 ) -> ScanReport:
     """Book what these events announced: their transcripts, or the turns alone where none is kept.
 
-    Waits up to 1.5 s for transcripts of events that are that young. An event that nobody could
-    read may have been about any session: then every transcript is looked at.
+    And what they told themselves, of tools and permissions. Waits up to 1.5 s for transcripts of
+    ends that are that young. An event that nobody could read may have been about any session: then
+    every transcript is looked at.
     """
-    paths = translate.transcripts(events)
-    newest_ms = max((event.at_ms for event in events), default=0)
+    ends = [event for event in events if event.is_end]
+    newest_ms = max((event.at_ms for event in ends), default=0)
     if now_ms - newest_ms < LONGEST_WAIT_MS:
-        settle(paths, sleep=sleep, clock_ns=clock.monotonic_ns)
-    only = None if any(not event.event for event in events) else paths
+        settle(translate.transcripts(ends), sleep=sleep, clock_ns=clock.monotonic_ns)
+    only = None if any(not event.event for event in events) else translate.transcripts(events)
     report = scan(ledger, homes, namer, now_ms=now_ms, only=only)
-    unkept = [event for event in events if not Path(event.transcript_path).is_file()]
-    found = translate.turns([_dated(event, now_ms) for event in unkept], namer)
-    if found:
-        ledger.book(Batch(turns=found))
+    _book(ledger, [_dated(event, now_ms) for event in events], namer, now_ms)
     return report
+
+
+def _book(ledger: LedgerPort, events: Sequence[HookEvent], namer: Namer, now_ms: int) -> None:
+    """Book what the events tell by themselves, and what to remember of them, in one step."""
+    memory = memory_of(ledger)
+    submitted = {said.prompt_id: said.at_ms for said in memory.prompts.values()}
+    told = activity.activities(events, memory, now_ms=now_ms)
+    kept = {path for path in {event.transcript_path for event in events} if Path(path).is_file()}
+    unkept = (
+        event
+        for event in events
+        if event.transcript_path not in kept and event.prompt_id not in memory.machine_made
+    )
+    turns = translate.turns(unkept, namer, submitted)
+    ledger.book(Batch(turns=turns, activities=told, cursors=[_cursor(memory)]))
+
+
+def memory_of(ledger: LedgerPort) -> activity.Memory:
+    """Return what the ledger remembers of earlier events; a memory that is damaged is a new one."""
+    cursor = ledger.cursors(Source.CLAUDE).get(MEMORY_KEY)
+    try:
+        return msgspec.convert(cursor.state if cursor else {}, activity.Memory)
+    except msgspec.ValidationError:
+        return activity.Memory()
+
+
+def _cursor(memory: activity.Memory) -> Cursor:
+    state: dict[str, Any] = msgspec.to_builtins(memory)
+    return Cursor(Source.CLAUDE, MEMORY_KEY, "", 0, 0, 0, "", 0, state)
 
 
 def _dated(event: HookEvent, now_ms: int) -> HookEvent:

@@ -3,6 +3,8 @@
     spool/<time>-<pid>.json      an entry that waits
     spool/claimed/<claimer>/     entries that a process works on; it holds <claimer>.lock meanwhile
     spool/damaged/               entries that nobody can read, kept for a person
+    spool/.waking                a hook has just started somebody who takes them
+    spool/.full                  20,000 entries wait: hooks leave no more until somebody takes them
 
 An entry is a JSON object with `v` (its version, 1) and `kind`: "hook" (written by
 claude_code_hooks/hook.py, which shares no code with this file) or "ping"
@@ -29,6 +31,7 @@ VERSION = 1
 SUFFIX = ".json"
 UNFINISHED_SUFFIX = ".tmp"
 ABANDONED_AFTER_MS = 3600 * 1000
+WAKE_MARK, FULL_MARK = ".waking", ".full"
 
 
 class _Desk(NamedTuple):
@@ -89,18 +92,20 @@ def _write(spool: Path, entry: dict[str, Any], folder: Callable[[], Path]) -> Pa
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink()
-        raise DamagedError(
-            f"The spool {spool} cannot be written: {error.strerror or error}.",
-            "Check the directory's permissions and the space left on its disk.",
-        ) from error
+        raise _unwritable(spool, error) from error
 
 
 def claim(spool: Path, kinds: Collection[str] | None = None) -> Iterator[Claimed]:
     """Take entries (of these kinds) out of the spool, oldest first, for this process alone.
 
     Entries of a process that died with them come back first. One that a newer version of this
-    program wrote stays where it is; one that cannot be read moves to `damaged/`.
+    program wrote, or another user, stays where it is; one that makes no sense moves to `damaged/`.
+    Raises DamagedError when the spool cannot be written.
     """
+    try:
+        (spool / FULL_MARK).unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(spool, error) from error
     waiting = _waiting(spool)
     if not waiting and not (spool / "claimed").is_dir():
         return
@@ -108,9 +113,9 @@ def claim(spool: Path, kinds: Collection[str] | None = None) -> Iterator[Claimed
     _take_back(spool)
     for path in _waiting(spool):
         entry = _read(path)
-        if entry is not None and not _is_ours(entry, kinds):
+        if entry is not None and not (entry and _is_ours(entry, kinds)):
             continue
-        taken = _move(path, _desk(spool) / path.name)
+        taken = _move(path, _own_desk(spool) / path.name)
         if taken is None:
             continue
         if entry is None:
@@ -130,10 +135,30 @@ def put_back(spool: Path, claimed: Claimed) -> None:
 
 
 def pending_count(spool: Path, kinds: Collection[str] | None = None) -> int:
-    """Return how many entries (of these kinds) wait that this version could claim."""
+    """Return how many entries (of these kinds) wait that this version could claim.
+
+    Whoever asks means to take them: hooks that leave more from now on wake somebody again.
+    """
+    with suppress(OSError):
+        (spool / WAKE_MARK).unlink()  # before looking: who finds the mark counts on being seen
     _take_back(spool)
     entries = (_read(path) for path in _waiting(spool))
     return sum(1 for entry in entries if entry is None or _is_ours(entry, kinds))
+
+
+def is_full(spool: Path) -> bool:
+    """Tell whether hooks gave up leaving entries because nobody took any."""
+    return (spool / FULL_MARK).exists()
+
+
+def newest_ms(spool: Path, kind: str) -> int:
+    """Return when the newest entry of a kind was left that still waits, 0 where none does."""
+    for path in reversed(_waiting(spool)):
+        entry = _read(path)
+        if entry and entry.get("kind") == kind:
+            with suppress(FileNotFoundError):  # somebody has just claimed it
+                return path.stat().st_mtime_ns // 1_000_000
+    return 0
 
 
 def damaged_count(spool: Path) -> int:
@@ -149,15 +174,15 @@ def _waiting(spool: Path) -> list[Path]:
 def _listed(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)  # noqa: PTH208 - names only, and no Path made for each
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return []
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return the entry, {} when it is gone, None when it cannot be understood."""
+    """Return the entry, {} when it is gone or another user's, None when it is not understood."""
     try:
         entry = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return {}
     except (OSError, ValueError, RecursionError):
         return None
@@ -183,6 +208,20 @@ def _set_aside(spool: Path, path: Path) -> None:
     folder = spool / "damaged"
     folder.mkdir(mode=0o700, exist_ok=True)
     _move(path, folder / path.name)
+
+
+def _unwritable(spool: Path, error: OSError) -> DamagedError:
+    return DamagedError(
+        f"The spool {spool} cannot be written: {error.strerror or error}.",
+        "Check the directory's permissions and the space left on its disk.",
+    )
+
+
+def _own_desk(spool: Path) -> Path:
+    try:
+        return _desk(spool)
+    except OSError as error:
+        raise _unwritable(spool, error) from error
 
 
 def _desk(spool: Path) -> Path:
@@ -220,7 +259,10 @@ def _take_back(spool: Path) -> None:
 
 
 def _locked_if_free(path: Path) -> int | None:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except PermissionError:
+        return None  # another user's, as root's under sudo
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

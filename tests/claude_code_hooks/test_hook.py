@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +22,9 @@ from claude_code_hooks import hook, install
 from claude_code_hooks.translate import event_of
 from telemhq_agents import spool as spools
 from telemhq_agents.locations import Locations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOOK = Path(hook.__file__)
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "claude_code" / "2.1.328"
@@ -35,8 +39,17 @@ FREE_TEXT = (
 KEPT = {
     *("v", "kind", "at_ms", "event", "session_id", "prompt_id", "transcript_path", "cwd"),
     *("agent_transcript_path", "tool_name", "duration_ms", "error", "reason", "source", "trigger"),
-    *("timestamp", "is_interrupt", "has_agent_id", "has_agent_type"),
+    *("is_interrupt", "is_machine_made", "has_agent_type", "check"),
+    *("tool_use_id", "agent_id"),
 }
+
+
+def test_what_is_kept_is_what_is_documented() -> None:
+    page = (HOOK.parents[1] / "docs" / "reference" / "hook.md").read_text()
+    table = page.split("## What it keeps")[1].split("and nothing else")[0]
+    first_cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+
+    assert set(re.findall(r"`(\w+)`", " ".join(first_cells))) == KEPT - {"v", "kind"}
 
 
 @pytest.fixture
@@ -54,7 +67,14 @@ def run(
         check=False,
         timeout=20,
         env=environ,
+        preexec_fn=ignore_ends,
     )
+
+
+def ignore_ends() -> None:
+    """Begin as the installed line does."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def entries(spool: Path) -> list[dict[str, Any]]:
@@ -121,7 +141,13 @@ def test_of_an_event_no_field_is_kept_but_the_listed_ones() -> None:
         ("Stop", "session_id", "x" * 129, False),
         ("Stop", "session_id", 7, False),
         ("PostToolUse", "duration_ms", 87, True),
+        ("PostToolUse", "duration_ms", 87.5, False),
         ("PostToolUse", "duration_ms", True, False),
+        ("PostToolUse", "tool_name", "mcp__acme_internal__close_deal", False),
+        ("PostToolUse", "tool_name", "rm -rf", False),
+        ("PostToolUse", "tool_use_id", "toolu_01AbC", True),
+        ("SubagentStop", "agent_id", "a4b18fb2d3e57e66e", True),
+        ("SubagentStop", "agent_type", "reviewer", False),
         ("PostToolUse", "duration_ms", -1, False),
         ("Stop", "cwd", "/home/dev/a b/ü", True),
         ("Stop", "cwd", ["/home"], False),
@@ -133,6 +159,63 @@ def test_a_field_is_kept_only_where_it_cannot_be_a_text(
     entry = hook.redact({"hook_event_name": event, field: value}, 5)
 
     assert (entry.get(field) == value and field in entry) is is_kept
+
+
+def test_of_an_mcp_servers_tool_only_that_it_was_one_is_kept() -> None:
+    event: dict[str, Any] = {
+        "hook_event_name": "PostToolUse",
+        "tool_name": "mcp__acme_internal__close_deal",
+    }
+
+    assert hook.redact(event, 5)["tool_name"] == "mcp"
+
+
+def checked(spool: Path, event: dict[str, Any]) -> Any:
+    run(spool, json.dumps(event).encode())
+    (path,) = spool.glob("*.json")
+    check = json.loads(path.read_bytes())["check"]
+    path.unlink()
+    return check
+
+
+def test_a_permission_and_its_tool_have_the_same_check_and_another_input_has_not(
+    spool: Path,
+) -> None:
+    call = {"tool_name": "Bash", "tool_input": {"command": "make test", "timeout": 5}}
+    asked = {**call, "hook_event_name": "PermissionRequest", "permission_suggestions": [1]}
+    used = {**call, "hook_event_name": "PostToolUse", "duration_ms": 5, "tool_response": SECRET}
+    other = {**asked, "tool_input": {"command": "make tess", "timeout": 5}}
+
+    checks = [checked(spool, event) for event in (asked, used, other, asked)]
+
+    assert checks[0] == checks[1] == checks[3] != checks[2]
+    assert all(0 <= check < 65_521 for check in checks)
+
+
+def test_two_prompts_have_different_checks_and_the_same_event_has_one(spool: Path) -> None:
+    first = {"hook_event_name": "UserPromptSubmit", "prompt_id": "p1", "prompt": "go on"}
+
+    checks = [checked(spool, event) for event in (first, {**first, "prompt": "go in"}, first)]
+
+    assert checks[0] == checks[2] != checks[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "is_machine_made"),
+    [
+        ({"prompt": "<task-notification>\n<task-id>a1</task-id>"}, True),
+        ({"prompt": "go", "source": "schedule_wakeup"}, True),
+        ({"prompt": "go", "source": "user"}, False),
+        ({"prompt": "what is a <task-notification>?"}, False),
+        ({"prompt": ["<task-notification>"]}, False),
+        ({}, False),
+    ],
+)
+def test_what_nobody_typed_is_told_apart(more: dict[str, Any], is_machine_made: bool) -> None:
+    entry = hook.redact({"hook_event_name": "UserPromptSubmit", **more}, 5)
+
+    assert entry["is_machine_made"] is is_machine_made
+    assert "prompt" not in entry
 
 
 def test_entry_and_directory_are_for_this_user_alone(spool: Path) -> None:
@@ -298,7 +381,10 @@ def drain(tmp_path: Path) -> tuple[list[str], Path]:
     script.write_text(
         "import json, os, sys\n"
         "streams = [os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)]\n"
+        "ignored = [int(line.split()[1], 16) for line in open('/proc/self/status')\n"
+        "           if line.startswith('SigIgn')][0]\n"
         "told = {'environ': dict(os.environ), 'cwd': os.getcwd(), 'streams': streams,\n"
+        "        'ends': not ignored >> 14 & 1 and not ignored & 1,\n"
         "        'leads': os.getsid(0) == os.getpid()}\n"
         "open(sys.argv[1] + '.log', 'a').write('woken\\n')\n"
         "unfinished = sys.argv[1] + '.tmp'\n"
@@ -329,10 +415,13 @@ def test_an_end_wakes_the_drain_by_itself_and_without_keys(
     assert seen["environ"]["LC_ALL"] == "C"
     assert "ANTHROPIC_API_KEY" not in seen["environ"]
     assert (seen["cwd"], seen["leads"]) == ("/", True)
+    assert seen["ends"] is True
     assert seen["streams"] == ["/dev/null"] * 3
 
 
-@pytest.mark.parametrize("name", ["SessionStart", "UserPromptSubmit", "PostCompact", "PreToolUse"])
+@pytest.mark.parametrize(
+    "name", ["SessionStart", "UserPromptSubmit", "PostCompact", "PostToolUse", "PermissionRequest"]
+)
 def test_other_events_wake_nobody(name: str, spool: Path, drain: tuple[list[str], Path]) -> None:
     command, told = drain
 
@@ -404,11 +493,13 @@ def test_where_the_c_library_starts_no_sessions_a_fork_does(
         input=b'{"hook_event_name":"Stop"}',
         capture_output=True,
         check=False,
+        preexec_fn=ignore_ends,
     )
 
     assert was_unfelt(done)
     assert waited_for(told)
-    assert json.loads(told.read_text())["leads"] is True
+    seen = json.loads(told.read_text())
+    assert (seen["leads"], seen["ends"]) == (True, True)
 
 
 def guarded(locations: Locations, python: str) -> subprocess.CompletedProcess[bytes]:
@@ -425,6 +516,39 @@ def test_the_installed_line_leaves_an_entry(tmp_path: Path) -> None:
 
     assert was_unfelt(guarded(locations, sys.executable))
     assert only_entry(locations.spool)["session_id"] == "s1"
+
+
+def test_a_hook_that_is_told_to_end_leaves_its_entry_all_the_same(tmp_path: Path) -> None:
+    """As at the end of `claude -p`, which sends SIGTERM to the group of a hook that still runs."""
+    line = install.command(Locations(tmp_path, tmp_path))
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", line],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    until(lambda: b"hook.py" in b"".join(commands_of_group(process.pid)[1:]))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        os.killpg(process.pid, number)
+
+    output, _ = process.communicate(b'{"hook_event_name":"StopFailure","error":"overloaded"}')
+
+    assert (process.returncode, output) == (0, b"")
+    assert [entry["error"] for entry in entries(tmp_path / "spool")] == ["overloaded"]
+
+
+def commands_of_group(leader: int) -> list[bytes]:
+    """Return the command lines of a process and its children."""
+    children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+    return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (str(leader), *children)]
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("kind", ["vanished", "not executable", "broken", "killed", "loud"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_code_hooks import install, splice
+from claude_code_hooks import install, registering, splice
+from claude_code_hooks.events import EVENTS
 from claude_code_hooks.install import Scope
 from telemhq_agents.errors import SettingsError
+from telemhq_agents.locations import Locations
 
-COMMAND = f"{{ /py /hook.py; }} >/dev/null 2>&1 {install.MARK}"
-OTHER = f"{{ /new/py /hook.py; }} >/dev/null 2>&1 {install.MARK}"
+COMMAND = f"{{ /py /hook.py; }} >/dev/null 2>&1 {registering.MARK}"
+OTHER = f"{{ /new/py /hook.py; }} >/dev/null 2>&1 {registering.MARK}"
 THEIRS = {"hooks": [{"type": "command", "command": "notify-send done"}], "matcher": ""}
 
 SETTINGS = [
@@ -34,6 +38,9 @@ SETTINGS = [
     json.dumps({"hooks": {"Stop": [THEIRS], "PreToolUse": [THEIRS]}, "a": 1}, indent=4),
     json.dumps({"a": 1, "hooks": {"SessionEnd": [THEIRS, THEIRS]}}),
     '{"a": 1, "a": 2}',
+    '{"hooks": {"Stop": []}, "hooks": {}, "statusLine": null}',
+    '{"statusLine": {"type": "command", "command": "mine"}, "b": 1}',
+    "\ufeff",
     "",
     "\n",
 ]
@@ -52,7 +59,7 @@ GROUPS = st.lists(
     | VALUES,
     max_size=3,
 )
-HOOKS = st.dictionaries(st.sampled_from([*install.EVENTS, "PreToolUse"]), GROUPS, max_size=4)
+HOOKS = st.dictionaries(st.sampled_from([*EVENTS, "PreToolUse"]), GROUPS, max_size=4)
 FILES = st.builds(
     lambda rest, hooks: {**rest, **({} if hooks is None else {"hooks": hooks})},
     st.dictionaries(NAMES.filter(lambda name: name != "hooks"), VALUES, max_size=4),
@@ -94,31 +101,31 @@ def put(path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("text", SETTINGS)
 def test_installed_the_hook_stands_once_on_each_event(text: str) -> None:
-    after = install.plan(text, COMMAND)
+    after = registering.plan(text, COMMAND)
 
-    assert ours(after) == {event: [entry_of(COMMAND)] for event in install.EVENTS}
+    assert ours(after) == {event: [entry_of(COMMAND)] for event in EVENTS}
 
 
 @pytest.mark.parametrize("text", SETTINGS)
 def test_nothing_of_the_text_moves(text: str) -> None:
     """What was there is still there, in its order: the new text only has more in between."""
-    rest = iter(install.plan(text, COMMAND))
+    rest = iter(registering.plan(text, COMMAND))
 
     assert all(sign in rest for sign in text if not sign.isspace())
 
 
 @pytest.mark.parametrize("text", SETTINGS)
 def test_installing_twice_is_installing_once(text: str) -> None:
-    once = install.plan(text, COMMAND)
+    once = registering.plan(text, COMMAND)
 
-    assert install.plan(once, COMMAND) == once
+    assert registering.plan(once, COMMAND) == once
 
 
 @pytest.mark.parametrize("text", SETTINGS)
 def test_a_moved_program_takes_the_place_of_the_old_one(text: str) -> None:
-    after = install.plan(install.plan(text, COMMAND), OTHER)
+    after = registering.plan(registering.plan(text, COMMAND), OTHER)
 
-    assert ours(after) == {event: [entry_of(OTHER)] for event in install.EVENTS}
+    assert ours(after) == {event: [entry_of(OTHER)] for event in EVENTS}
 
 
 @given(settings=FILES, layout=LAYOUTS)
@@ -127,15 +134,15 @@ def test_whatever_the_settings_are_they_gain_our_entries_and_lose_nothing(
 ) -> None:
     text = json.dumps(settings, indent=layout)
 
-    after = install.plan(text, COMMAND)
+    after = registering.plan(text, COMMAND)
 
     expected = json.loads(text)
     hooks = expected.setdefault("hooks", {})
-    for event in install.EVENTS:
+    for event in EVENTS:
         hooks.setdefault(event, []).append(entry_of(COMMAND))
     assert json.loads(after) == expected
     assert list(json.loads(after)) == list(expected)
-    assert bare(json.loads(install.without_ours(after))) == bare(json.loads(text))
+    assert bare(json.loads(registering.without_ours(after))) == bare(json.loads(text))
 
 
 @given(settings=FILES, layout=LAYOUTS)
@@ -203,6 +210,174 @@ def test_uninstalled_a_file_that_somebody_changed_since_loses_only_our_entries(p
     assert [each.name for each in path.parent.iterdir()] == ["settings.json"]
 
 
+LINE = f"/bin/telemhq statusline 2>/dev/null {registering.MARK}"
+FEWER = EVENTS[:7]
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+@pytest.mark.parametrize("events", [EVENTS, FEWER])
+def test_tools_come_and_go_and_the_way_back_stays_open(
+    text: str, events: tuple[str, ...], path: Path
+) -> None:
+    """Whatever was installed in between leaves no trace in what is installed last."""
+    put(path, text)
+    install.install(path, COMMAND, events)
+    at_first = path.read_bytes()
+
+    install.install(path, OTHER, EVENTS, LINE)
+    install.install(path, COMMAND, FEWER)
+    install.uninstall(path)
+    install.install(path, OTHER, FEWER)
+    install.install(path, COMMAND, events)
+
+    assert path.read_bytes() == at_first
+    install.uninstall(path)
+    assert path.read_bytes() == text.encode()
+
+
+def test_changing_the_events_moves_nothing_that_somebody_wrote_since(path: Path) -> None:
+    put(path, '{"hooks": {}, "a": 1}')
+    install.install(path, COMMAND, EVENTS)
+    path.write_text(path.read_text().replace('"a": 1', '"a": 2, "b": 3'))
+
+    install.install(path, COMMAND, FEWER)
+
+    after = json.loads(path.read_text())
+    assert (after["a"], after["b"]) == (2, 3)
+    assert tuple(after["hooks"]) == FEWER
+
+
+@given(settings=FILES, layout=LAYOUTS)
+def test_a_status_line_is_set_where_there_is_none_and_no_other_is_touched(
+    settings: dict[str, Any], layout: int | str | None
+) -> None:
+    text = json.dumps(settings, indent=layout)
+
+    after = registering.plan(text, COMMAND, EVENTS, LINE)
+
+    line = {"type": "command", "command": LINE}
+    assert json.loads(after)["statusLine"] == settings.get("statusLine", line)
+    assert registering.plan(after, COMMAND, EVENTS, LINE) == after
+    assert bare(json.loads(registering.without_ours(after))) == bare(json.loads(text))
+
+
+def test_a_status_line_of_ones_own_stays_and_that_is_told(path: Path) -> None:
+    put(path, '{"statusLine": {"type": "command", "command": "mine"}}')
+
+    outcome = install.install(path, COMMAND, EVENTS, LINE)
+
+    assert outcome.statusline_kept
+    assert json.loads(path.read_text())["statusLine"]["command"] == "mine"
+    assert install.registered_in(path).statusline == ""
+
+
+def test_our_status_line_outlives_another_install_and_not_the_uninstall(path: Path) -> None:
+    put(path, '{"a": 1}')
+    outcome = install.install(path, COMMAND, EVENTS, LINE)
+    install.install(path, OTHER)
+    kept = install.registered_in(path).statusline
+    install.install(path, OTHER, EVENTS, LINE.replace("/bin", "/new"))
+
+    assert not outcome.statusline_kept
+    assert kept == LINE
+    assert install.registered_in(path).statusline == LINE.replace("/bin", "/new")
+    install.uninstall(path)
+    assert path.read_text() == '{"a": 1}'
+
+
+def test_a_file_that_claude_code_writes_meanwhile_is_left_to_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(path, '{"a": 1}')
+    real = os.fsync
+
+    def after_the_backup_claude_code_writes(file: int) -> None:
+        real(file)
+        if install.backup_of(path).exists():
+            path.write_text('{"a": 2}')
+
+    monkeypatch.setattr(os, "fsync", after_the_backup_claude_code_writes)
+
+    with pytest.raises(SettingsError, match="changed by somebody else"):
+        install.install(path, COMMAND)
+
+    assert path.read_text() == '{"a": 2}'
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_owner_stays_that_owners(path: Path) -> None:
+    os.chown(put(path, '{"a": 1}'), 1234, 1235)
+
+    install.install(path, COMMAND)
+    backup = install.backup_of(path)
+
+    assert [(each.stat().st_uid, each.stat().st_gid) for each in (path, backup)] == [
+        (1234, 1235),
+        (1234, 1235),
+    ]
+
+
+def test_what_cannot_be_taken_away_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install.install(path, COMMAND)
+
+    def refuse(_path: Path, *, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+    with pytest.raises(SettingsError, match="cannot be removed: Operation not permitted"):
+        install.uninstall(path)
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_stays_a_link(path: Path, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.json"
+    path.parent.mkdir()
+    path.symlink_to(real)
+
+    install.install(path, COMMAND)
+
+    assert path.is_symlink()
+    assert "telemhq" in real.read_text()
+    install.uninstall(path)
+    assert path.is_symlink()
+    assert not real.exists()
+
+
+def test_a_link_that_goes_round_is_said(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(path)
+
+    with pytest.raises(SettingsError, match="cannot be read"):
+        install.install(path, COMMAND)
+
+
+def test_the_plugin_is_told_whom_to_tell_and_no_more(tmp_path: Path) -> None:
+    environ = {"CLAUDE_CONFIG_DIR": str(tmp_path / "claude")}
+    link = tmp_path / "claude" / "telemhq-hook"
+
+    assert install.link_plugin(environ, COMMAND)
+    assert link.read_text() == COMMAND + "\n"
+    assert stat.S_IMODE(link.stat().st_mode) == 0o600
+    assert not install.link_plugin(environ, COMMAND)
+    assert install.link_plugin(environ, OTHER)
+    assert link.read_text() == OTHER + "\n"
+    assert install.unlink_plugin(environ)
+    assert not link.exists()
+    assert not install.unlink_plugin(environ)
+
+
+def test_the_status_line_names_an_absolute_program(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    bare_python = install.statusline_command(Locations(tmp_path / "c", tmp_path / "d"), str(python))
+    (tmp_path / "telemhq").touch()
+    script = install.statusline_command(Locations(tmp_path / "c", tmp_path / "d"), str(python))
+    homed = install.statusline_command(Locations(tmp_path, tmp_path), str(python))
+
+    assert bare_python == f"{python} -P -m telemhq_cli.main statusline 2>/dev/null || : telemhq"
+    assert script == f"{tmp_path}/telemhq statusline 2>/dev/null || : telemhq"
+    assert homed == f"/usr/bin/env TELEMHQ_HOME={tmp_path} {script}"
+
+
 def test_the_backup_is_the_file_before_the_first_change(path: Path) -> None:
     put(path, '{"a": 1}')
 
@@ -250,6 +425,8 @@ def test_mode_and_symlink_stay(path: Path, tmp_path: Path) -> None:
         ("[]", "the settings are not an object"),
         ('{"hooks": []}', '"hooks" is not an object'),
         ('{"hooks": {"Stop": {}}}', '"Stop" is not a list'),
+        ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", "digits"),
     ],
 )
 def test_settings_that_cannot_be_understood_are_left_alone(
@@ -306,21 +483,6 @@ def test_whose_settings_are_meant() -> None:
     named = install.target(Scope.USER, {"CLAUDE_CONFIG_DIR": "/cfg"}, cwd)
     assert named == Path("/cfg/settings.json")
     assert install.target(Scope.PROJECT, {}, cwd) == cwd / ".claude" / "settings.local.json"
-
-
-@pytest.mark.parametrize(
-    ("version", "knows_all"),
-    [("", True), ("2.1.328", True), ("2.1.101", True), ("2.1.100", False), ("1.0.62", False)],
-)
-def test_versions_that_would_void_the_file_get_only_the_events_they_know(
-    version: str, knows_all: bool
-) -> None:
-    events = install.events_for(version)
-
-    assert ("StopFailure" in events) is knows_all
-    assert set(events) <= set(install.EVENTS)
-    assert {"Stop", "SubagentStop", "SessionEnd"} <= set(events)
-    assert ours(install.plan("{}", COMMAND, events)).keys() == set(events)
 
 
 @given(settings=FILES, layout=LAYOUTS, data=st.data())

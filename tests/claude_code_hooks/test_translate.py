@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from claude_code_hooks import translate
-from claude_code_hooks.drain import drain, settle
+from claude_code_hooks.drain import MEMORY_KEY, drain, memory_of, settle
 from claude_code_hooks.translate import HookEvent
 from telemhq_agents.clock import from_iso
 from telemhq_agents.usage import TurnStatus
@@ -74,8 +74,39 @@ def test_an_end_without_its_beginning_has_no_duration(new_namer: type[PlainNamer
     assert (turn.started_ms, turn.duration_ms) == (MS + 4000, None)
 
 
+@pytest.mark.parametrize("batches", [[3], [1, 2], [2, 1], [1, 1, 1]])
+def test_in_how_many_drains_its_events_come_in_makes_no_difference_to_a_run(
+    batches: list[int], home: Home
+) -> None:
+    events = [hook("UserPromptSubmit", 1), hook("PostToolUse", 2), hook("Stop", 4)]
+
+    for count in batches:
+        some, events = events[:count], events[count:]
+        drain(home.ledger, some, [home.path], home.namer, now_ms=MS + 60_000, sleep=never)
+
+    turn = home.ledger.only_turn()
+    assert (turn.started_ms, turn.ended_ms, turn.duration_ms) == (MS + 1000, MS + 4000, 3000)
+
+
 def test_an_end_without_a_prompts_id_is_left_to_the_transcript(new_namer: type[PlainNamer]) -> None:
     assert translate.turns([hook("Stop", 4, prompt_id="")], new_namer()) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "error", "kind"),
+    [
+        ("StopFailure", "rate_limit", "rate_limit"),
+        ("StopFailure", "The model said no", ""),
+        ("StopFailure", "", ""),
+        ("Stop", "rate_limit", ""),
+    ],
+)
+def test_a_run_that_failed_tells_the_kind_of_failure(
+    event: str, error: str, kind: str, new_namer: type[PlainNamer]
+) -> None:
+    (turn,) = translate.turns([hook(event, 4, error=error)], new_namer())
+
+    assert turn.failure == kind
 
 
 def test_of_two_ends_the_later_counts(new_namer: type[PlainNamer]) -> None:
@@ -95,6 +126,17 @@ def test_of_two_ends_the_later_counts(new_namer: type[PlainNamer]) -> None:
 )
 def test_an_entry_of_another_kind_or_shape_is_no_event(entry: dict[str, Any]) -> None:
     assert translate.event_of(entry) is None
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_path_that_no_file_can_have_stops_nobody(name: str, home: Home) -> None:
+    entry = {"kind": "hook", "event": "Stop", "at_ms": MS, "session_id": "s1", "prompt_id": "p1"}
+    event = translate.event_of({**entry, "transcript_path": f"/{name}", "cwd": f"/{name}"})
+    assert event is not None
+
+    drain(home.ledger, [event], [home.path], home.namer, now_ms=MS, sleep=lambda _: None)
+
+    assert home.ledger.only_turn().key == "claude:p1"
 
 
 def test_hook_and_transcript_tell_of_one_run(home: Home, lines: Lines) -> None:
@@ -156,6 +198,25 @@ def test_a_young_event_is_given_time_for_its_transcript(home: Home, lines: Lines
 
     assert slept
     assert len(ledger.facts) == 1
+
+
+def test_a_tool_in_the_middle_of_a_turn_is_not_waited_for(home: Home, lines: Lines) -> None:
+    path = home.write("s1", [lines.prompt(1.0), lines.reply(2)])
+    used = hook("PostToolUse", 0, transcript_path=str(path), tool_name="Bash")
+
+    drain(home.ledger, [used], [home.path], home.namer, now_ms=MS + 100, sleep=never)
+
+    assert len(home.ledger.facts) == 1
+
+
+def test_a_memory_that_is_damaged_is_a_new_one(home: Home) -> None:
+    used = hook("PostToolUse", 0, tool_name="Bash")
+    drain(home.ledger, [used], [home.path], home.namer, now_ms=MS + 9000, sleep=never)
+    known = home.ledger.known_cursors[MEMORY_KEY]
+    assert memory_of(home.ledger).last_ms == MS
+    home.ledger.known_cursors[MEMORY_KEY] = replace(known, state={"last_ms": "yesterday"})
+
+    assert memory_of(home.ledger).last_ms == 0
 
 
 def short(then: Any) -> Any:
