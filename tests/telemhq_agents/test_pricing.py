@@ -9,6 +9,7 @@ mini 0.75 / 4.50, cached 0.075; o3 10 / 40 until 10 June 2025, 2 / 8 since.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -21,8 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemhq_agents.errors import SettingsError
+from telemhq_agents.price_table import TABLE
 from telemhq_agents.pricing import Cost, Prices
-from tools.make_prices import TARGET, text
+from telemhq_agents.rates import MOST_USD
+from telemhq_agents.usage import MOST_TOKENS
+from tools.make_prices import text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,7 +207,9 @@ def test_every_model_costs_what_genai_prices_says(  # noqa: PLR0917 - given by n
 
 
 def test_the_table_is_what_the_pinned_genai_prices_makes() -> None:
-    assert TARGET.read_text("utf-8") == text(), "run: python -m tools.make_prices"
+    held = TABLE.read_text("utf-8")
+
+    assert held == text(json.loads(held)["made"]), "run: python -m tools.make_prices"
 
 
 # The user's own prices
@@ -273,6 +279,47 @@ def test_before_the_users_price_begins_the_published_one_holds(tmp_path: Path) -
     assert cost("", "m", fresh=MILLION, when=may, prices=prices) is None
 
 
+def test_before_the_price_at_one_provider_begins_the_one_for_all_holds(tmp_path: Path) -> None:
+    prices = own(
+        tmp_path,
+        """
+        price = [
+            {model = "m", provider = "cloud", input = 3, output = 3, since = "2026-06-01"},
+            {model = "m", input = 1, output = 1},
+        ]
+        """,
+    )
+    may, june = at("2026-05-31"), at("2026-06-01")
+
+    assert usd(cost("cloud", "m", fresh=MILLION, when=may, prices=prices)) == 1.0
+    assert usd(cost("cloud", "m", fresh=MILLION, when=june, prices=prices)) == 3.0
+    assert usd(cost("other", "m", fresh=MILLION, when=june, prices=prices)) == 1.0
+
+
+def test_the_users_price_of_a_long_context_is_that_names_alone(tmp_path: Path) -> None:
+    prices = own(
+        tmp_path,
+        """
+        price = [
+            {model = "m[1m]", input = 2, output = 2},
+            {model = "m", input = 1, output = 1},
+        ]
+        """,
+    )
+
+    assert usd(cost("cloud", "m[1m]", fresh=MILLION, prices=prices)) == 2.0
+    assert usd(cost("cloud", "m", fresh=MILLION, prices=prices)) == 1.0
+
+
+def test_the_dearest_price_of_the_largest_response_fits_a_ledger(tmp_path: Path) -> None:
+    prices = own(tmp_path, f'[[price]]\nmodel = "m"\ninput = {MOST_USD}\noutput = {MOST_USD}')
+
+    found = prices.cost("", "m", 0, MOST_TOKENS, 0, 0, 0, MOST_TOKENS)
+
+    assert found is not None
+    assert found[0] < 2**63
+
+
 def test_no_file_is_no_price_of_ones_own(tmp_path: Path) -> None:
     assert (
         usd(cost("openai", "gpt-5", fresh=MILLION, prices=Prices.load(tmp_path / "none.toml")))
@@ -289,6 +336,7 @@ def test_no_file_is_no_price_of_ones_own(tmp_path: Path) -> None:
         ('[[price]]\nmodel = "m"\ninput = -1\noutput = 1', "input of m is not a price: -1"),
         ('[[price]]\nmodel = "m"\ninput = true\noutput = 1', "input of m is not a price: True"),
         ('[[price]]\nmodel = "m"\ninput = nan\noutput = 1', "input of m is not a price: nan"),
+        ('[[price]]\nmodel = "m"\ninput = 1e9\noutput = 1', "input of m is not a price: 1000000"),
         ('[[price]]\nmodel = "m"\ninput = 1\noutput = 1\nouptut = 2', "ouptut"),
         (
             '[[price]]\nmodel = "m"\ninput = 1\noutput = 1\nsince = "soon"',
