@@ -9,11 +9,13 @@ from server_stub.api import refusals, shapes
 from server_stub.api.caller import CurrentCaller, CurrentStore, membership_of, require
 from server_stub.api.documented import BODY, refusing
 from server_stub.api.texts import Name, Zone
+from server_stub.domain.credentials import new_naming_key
 from server_stub.domain.membership import Action, Caller
 from server_stub.domain.naming import clean_name
 from server_stub.domain.usage_window import find_zone
 from server_stub.store import accounts, users
 from server_stub.store.engine import Store
+from telemhq_agents.clock import now_ms
 from telemhq_agents.contract import resources, routes
 
 router = APIRouter(tags=["people"])
@@ -75,6 +77,25 @@ def change_account(
     number = membership.account_id
     store.write(lambda connection: accounts.change(connection, number, name=name, timezone=zone))
     return shapes.account(membership_of(_again(store, caller), account_id, "account"))
+
+
+@router.get(routes.NAMING_KEY, responses=refusing(401, 403, 404))
+def show_naming_key(
+    account_id: str, caller: CurrentCaller, store: CurrentStore
+) -> resources.NamingKey:
+    """Tell the key under which an account's members hash project names; every member may ask.
+
+    It is made the first time somebody asks and stays: names that were hashed go on to agree.
+    """
+    number = membership_of(caller, account_id, "account").account_id
+    with store.read() as connection:
+        known = accounts.naming_key(connection, number)
+    if known is None:
+        fresh = new_naming_key()
+        known = store.write(
+            lambda connection: accounts.keep_naming_key(connection, number, fresh, now_ms())
+        )
+    return resources.NamingKey(known)
 
 
 def _again(store: Store, caller: Caller) -> Caller:

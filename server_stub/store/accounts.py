@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from server_stub.domain.membership import ACTIVE
 from server_stub.store import dialect
-from server_stub.store.tables import accounts, memberships, users
+from server_stub.store.tables import accounts, memberships, naming_keys, users
 from telemhq_agents.contract.resources import Role
 
 if TYPE_CHECKING:
@@ -43,6 +43,20 @@ def change(
     values = {column: value for column, value in given.items() if value is not None}
     if values:
         connection.execute(update(accounts).where(accounts.c.id == account_id).values(values))
+
+
+def naming_key(connection: Connection, account_id: int) -> str | None:
+    """Return the key under which an account's project names are hashed; None until one is asked."""
+    asked = select(naming_keys.c.naming_key).where(naming_keys.c.account_id == account_id)
+    return connection.execute(asked).scalar_one_or_none()
+
+
+def keep_naming_key(connection: Connection, account_id: int, fresh: str, now_ms: int) -> str:
+    """Make `fresh` an account's naming key where it has none; return the one that it has."""
+    values = {"account_id": account_id, "naming_key": fresh, "created_ms": now_ms}
+    adding = dialect.insert(connection, naming_keys).values(values).on_conflict_do_nothing()
+    connection.execute(adding)
+    return naming_key(connection, account_id) or fresh
 
 
 def add_member(

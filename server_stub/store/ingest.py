@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from server_stub.domain.run import Arrival, fact_digest
 from server_stub.store import corrections
-from server_stub.store.bulk import Bulk, KeyId, Row, Target, bulk
+from server_stub.store.bulk import FACT_COLUMNS, Bulk, KeyId, Row, Target, bulk
 from server_stub.store.entries import Entry
 from server_stub.store.ids import new_id
 from server_stub.store.roll_up import FIGURES, WIDTH, RollUp
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
+
+
+PROJECT = FACT_COLUMNS.index("project")
 
 
 class Refusal(StrEnum):
@@ -210,14 +213,21 @@ def _recorded(statements: Bulk, entries: list[Entry]) -> dict[tuple[int, bytes |
         return {}
     sums: dict[tuple[int, bytes | None], Amounts] = {}
     revisions: dict[tuple[int, bytes | None], int] = {}
-    for account_id, digest, _, revision, *rest in statements.find_facts(asked):
+    projects: dict[tuple[int, bytes | None], str] = {}
+    for row in statements.find_facts(asked):
+        account_id, digest, kind, revision = row[:4]
         fact = (account_id, bytes(digest))
-        sums[fact] = sums.get(fact, Amounts()) + Amounts(*rest[-WIDTH:])
+        sums[fact] = sums.get(fact, Amounts()) + Amounts(*row[-WIDTH:])
         revisions[fact] = max(revisions.get(fact, 0), revision)
-    return {fact: recorded(revisions[fact], amounts) for fact, amounts in sums.items()}
+        if kind == KIND_RUN:
+            projects[fact] = row[PROJECT]
+    return {
+        fact: recorded(revisions[fact], amounts, projects.get(fact, ""))
+        for fact, amounts in sums.items()
+    }
 
 
-def recorded(revision: int, amounts: Amounts) -> Recorded:
+def recorded(revision: int, amounts: Amounts, project: str) -> Recorded:
     """Write the sums of a collector fact the way the wire shows them."""
     figures = {name: getattr(amounts, name) for name in AMOUNT_FIELDS if name != "cost_nano"}
-    return Recorded(revision=revision, cost_usd=usd(amounts.cost_nano), **figures)
+    return Recorded(revision=revision, cost_usd=usd(amounts.cost_nano), project=project, **figures)

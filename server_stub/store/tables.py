@@ -67,6 +67,14 @@ accounts = Table(
     _number("created_ms"),
 )
 
+naming_keys = Table(
+    "naming_keys",
+    metadata,
+    Column("account_id", Big, primary_key=True, autoincrement=False),
+    _words("naming_key"),
+    _number("created_ms"),
+)
+
 memberships = Table(
     "memberships",
     metadata,

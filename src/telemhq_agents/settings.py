@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import tomli_w
@@ -16,7 +17,7 @@ import tomli_w
 from telemhq_agents.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 DEFAULT_URL = "https://telemhq.com"
@@ -25,6 +26,18 @@ PROFILE_VARIABLE = "TELEMHQ_PROFILE"
 COALESCE_MINUTES = (0, 1, 3, 5, 15)
 
 T = TypeVar("T")
+
+
+class Privacy(StrEnum):
+    """What of a project leaves this machine, and what is kept on it for its owner's eyes.
+
+    METADATA: names, counts, times. HASHED: the project's name as a digest. CONTENT_REDACTED: as
+    METADATA, and a log of prompts, their secrets masked, which never leaves.
+    """
+
+    METADATA = "metadata"
+    HASHED = "hashed"
+    CONTENT_REDACTED = "content-redacted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +50,17 @@ class Value(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user chose. `timezone` "" is the machine's own; `coalesce` is minutes, 0 for off."""
+    """What the user chose. `timezone` "" is the machine's own; `coalesce` is minutes, 0 for off.
+
+    `private` are patterns of directories whose work stays on this machine.
+    """
 
     url: Value[str]
     profile: Value[str]
     timezone: Value[str]
     coalesce: Value[int]
+    privacy: Value[Privacy] = Value(Privacy.METADATA, "default")
+    private: Value[tuple[str, ...]] = Value((), "default")
 
 
 def server_url(text: str) -> str:
@@ -83,18 +101,49 @@ def coalesce_minutes(text: str) -> int:
     return minutes[text]
 
 
+def privacy_level(text: str) -> Privacy:
+    """Read a privacy level. Raises ValueError."""
+    try:
+        return Privacy(text)
+    except ValueError as error:
+        raise ValueError(f"must be {', '.join(Privacy)}") from error
+
+
+def directory_pattern(text: str) -> str:
+    """Check a pattern of directories and return it without a slash at its end.
+
+    Raises ValueError for one that does not begin at the root or at a home, or with `**` elsewhere
+    than at its end: it would seem to cover what it does not.
+    """
+    pattern = text.strip().rstrip("/") or text.strip()[:1]
+    if not re.match(r"/|~[^/]*(/|$)", pattern):
+        raise ValueError('must be directories such as "~/clients/*" or "/srv/secret"')
+    if "**" in pattern.removesuffix("/**"):
+        raise ValueError("may hold ** at the end of a directory alone")
+    if os.path.expanduser(pattern)[:1] != "/":  # noqa: PTH111 - pathlib's raises RuntimeError
+        raise ValueError("must be in a home that there is")
+    return pattern
+
+
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "url": server_url,
     "profile": profile_name,
     "timezone": zone_name,
     "coalesce": coalesce_minutes,
+    "privacy": privacy_level,
+    "private": directory_pattern,
 }
+LISTS = frozenset({"private"})
+"""Settings that hold any number of values."""
+
 _VARIABLES = {"url": URL_VARIABLE, "profile": PROFILE_VARIABLE}
 _DEFAULTS: Mapping[str, Any] = {
     "url": DEFAULT_URL,
     "profile": "default",
     "timezone": "",
     "coalesce": 0,
+    "privacy": Privacy.METADATA,
+    "private": (),
 }
 KEYS = tuple(_READERS)
 """Every setting there is, in the order in which they are shown."""
@@ -130,14 +179,24 @@ def _from_file(path: Path, text: str, key: str, value: object) -> object:
         raise SettingsError(
             f"{where}: there is no setting {key!r}.", f"Settings are: {', '.join(KEYS)}."
         )
-    if not isinstance(value, str):
-        raise SettingsError(f"{where}: {key} must be a text in quotes.", f"Correct {path}.")
+    found = value if key in LISTS and isinstance(value, list) else [value]
+    texts = [one for one in found if isinstance(one, str)]
+    if len(texts) < len(found):
+        shape = "a list of texts" if key in LISTS else "a text"
+        raise SettingsError(f"{where}: {key} must be {shape} in quotes.", f"Correct {path}.")
     try:
-        return _READERS[key](value)
+        return _value_of(key, texts)
     except ValueError as error:
         raise SettingsError(
             f"{where}: {key} {error}, not {value!r}.", f"Correct {path}."
         ) from error
+
+
+def _value_of(key: str, texts: Sequence[str]) -> object:
+    """Read the texts of a setting. Raises ValueError."""
+    if key in LISTS:
+        return tuple(_READERS[key](text) for text in texts)
+    return _READERS[key](*texts)
 
 
 def _line(text: str, key: str) -> int:
@@ -153,15 +212,17 @@ def _from_environment(variable: str, key: str, text: str) -> object:
         raise SettingsError(f"{variable} {error}, not {text!r}.", f"Correct {variable}.") from error
 
 
-def write(path: Path, key: str, text: str) -> None:
+def write(path: Path, key: str, *texts: str) -> None:
     """Set one setting in the file. Raises UsageError for a wrong key or value."""
     if key not in _READERS:
         raise UsageError(f"There is no setting {key!r}.", f"Settings are: {', '.join(KEYS)}.")
+    if key not in LISTS and len(texts) != 1:
+        raise UsageError(f"{key} takes one value, not {len(texts)}.")
     try:
-        _READERS[key](text)
+        _value_of(key, texts)
     except ValueError as error:
-        raise UsageError(f"{key} {error}, not {text!r}.", "") from error
-    _save(path, _read(path)[1] | {key: text})
+        raise UsageError(f"{key} {error}, not {' '.join(texts)!r}.", "") from error
+    _save(path, _read(path)[1] | {key: list(texts) if key in LISTS else texts[0]})
 
 
 def unset(path: Path, key: str) -> None:

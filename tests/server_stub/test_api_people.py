@@ -204,3 +204,14 @@ def test_links_and_ping_urls_begin_with_the_public_url_where_one_is_set(sqlite_u
 
     assert tracker["ping_url"].startswith("https://telemhq.example.com/ping/")
     assert invitation["link"].startswith("https://telemhq.example.com/invitations/")
+
+
+def test_members_get_one_naming_key_for_each_account_and_it_stays(cast: Cast) -> None:
+    team = routes.NAMING_KEY.format(account_id=cast.team)
+    own = routes.NAMING_KEY.format(account_id=cast.manager.got(routes.ME)["accounts"][0]["id"])
+
+    key = cast.member.got(team)["naming_key"]
+
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", key)
+    assert cast.owner.got(team)["naming_key"] == cast.member.got(team)["naming_key"] == key
+    assert cast.manager.got(own)["naming_key"] != key

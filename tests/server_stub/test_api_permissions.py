@@ -19,6 +19,7 @@ TABLE: dict[tuple[str, str, str], tuple[int, ...]] = {
     ("PATCH", routes.ME, '{"name": "New"}'): (200, 200, 200, 200, 200, 200, 401),
     ("PATCH", routes.ME, '{"default_account": "{team}"}'): (200, 200, 200, 200, 403, 404, 401),
     ("PATCH", routes.ACCOUNT, '{"timezone": "UTC"}'): (200, 200, 403, 403, 403, 404, 401),
+    ("GET", routes.NAMING_KEY, ""): (200, 200, 200, 200, 403, 404, 401),
     ("GET", routes.API_KEYS, ""): (200, 200, 200, 200, 200, 200, 401),
     ("POST", routes.API_KEYS, '{"name": "ci"}'): (201, 201, 201, 201, 201, 201, 401),
     ("DELETE", routes.API_KEY, ""): (404, 404, 204, 404, 404, 404, 401),

@@ -194,6 +194,12 @@ def test_a_start_counts_nothing(payload: dict[str, Any]) -> None:
     assert (facts.kind, facts.amounts) == ("start", Amounts())
 
 
+def test_a_skip_counts_nothing() -> None:
+    facts = judge({"kind": "skip", "status": "skipped", "input_tokens": 5, "exit_code": 1}, NOW)
+
+    assert (facts.kind, facts.status, facts.amounts) == ("skip", "skipped", Amounts())
+
+
 def test_a_correction_carries_signed_figures_of_every_kind() -> None:
     facts = judge(
         {
@@ -312,7 +318,7 @@ def test_a_future_end_is_taken_as_now_and_warned_about(future: object) -> None:
         ({"ended_at": "20260101.0"}, "ended_at", "has eight digits: write a date as"),
         ({"ended_at": [2025]}, "ended_at", "must be an RFC 3339 time"),
         ({"ended_at": True}, "ended_at", "must be an RFC 3339 time"),
-        ({"kind": "refund"}, "kind", "must be one of correction, run, start"),
+        ({"kind": "refund"}, "kind", "must be one of correction, run, skip, start"),
         ({"kind": 5}, "kind", "must be one of"),
         ({"kind": "correction", "revision": 1}, "corrects", "a correction needs it"),
         ({"kind": "correction", "corrects": "k"}, "revision", "a correction needs it"),

@@ -232,7 +232,7 @@ def test_get_explains_the_door_and_records_nothing(
     assert told["capabilities"] == {
         "idempotency": True,
         "corrections": True,
-        "verbs": ["start", "end"],
+        "verbs": ["start", "end", "skip"],
         "max_body_bytes": 65536,
     }
     assert rows(runs) == []

@@ -26,7 +26,7 @@ from server_stub.store.tables import (
     tracking_tokens,
 )
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
-from telemhq_agents.contract.ping import KIND_START, Recorded
+from telemhq_agents.contract.ping import KIND_SKIP, KIND_START, Recorded
 from tests.server_stub.blocking import wait_until_blocked
 
 if TYPE_CHECKING:
@@ -414,7 +414,7 @@ def test_a_repeated_collector_fact_is_told_what_the_server_holds(
     store: Store, add_tracker: Callable[..., str]
 ) -> None:
     add_tracker("tok")
-    ingest(store, arrival("fact:k", tokens=10))
+    ingest(store, arrival("fact:k", tokens=10, project="shop"))
     ingest(store, correction("fact:k", 1, tokens=5), correction("fact:k", 2, tokens=-3))
 
     fact, taken = booked(
@@ -435,6 +435,7 @@ def test_a_repeated_collector_fact_is_told_what_the_server_holds(
         cost_usd=0.0000012,
         unpriced_tokens=0,
         duration_ms=0,
+        project="shop",
     )
     assert (fact.duplicate, fact.recorded) == (True, held)
     assert (taken.duplicate, taken.recorded) == (True, held)
@@ -492,13 +493,16 @@ def test_a_start_that_arrives_after_its_end_does_not_hide_it(
     assert rows(store, trackers)[0]["last_status"] == "success"
 
 
-def test_a_start_is_kept_and_counted_nowhere(store: Store, add_tracker: Callable[..., str]) -> None:
+@pytest.mark.parametrize("kind", [KIND_START, KIND_SKIP])
+def test_what_is_no_run_is_kept_and_counted_nowhere(
+    store: Store, add_tracker: Callable[..., str], kind: str
+) -> None:
     add_tracker("tok")
 
-    ingest(store, Arrival("tok", "", NOON, RunFacts(NOON, Amounts(), kind=KIND_START)))
+    ingest(store, Arrival("tok", "", NOON, RunFacts(NOON, Amounts(), kind=kind)))
 
     assert rows(store, trackers)[0]["last_run_ms"] is None
-    assert [row["kind"] for row in rows(store, runs)] == ["start"]
+    assert [row["kind"] for row in rows(store, runs)] == [kind]
     assert rows(store, buckets) == []
 
 

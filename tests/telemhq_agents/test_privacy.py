@@ -9,10 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemhq_agents.privacy import ProjectNamer, cwd_hash, log_project, project, repository_name
+from telemhq_agents.privacy import (
+    Patterns,
+    ProjectNamer,
+    cwd_hash,
+    hashed_project,
+    is_private,
+    log_project,
+    project,
+    repository_name,
+)
+from telemhq_agents.usage import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def covered(cwd: str, patterns: list[str]) -> bool:
+    return Patterns(patterns).cover(cwd)
+
 
 ORIGIN = '[core]\n\tbare = false\n[remote "origin"]\n\turl = {url}\n\tfetch = +refs/heads/*\n[branch "main"]\n'
 
@@ -210,15 +225,20 @@ def test_a_name_is_looked_up_once(tmp_path: Path) -> None:
     [
         ('project = "till"', "till"),
         ('project = " till "\nurl = "https://evil.test"', "till"),
-        ("private = true", "private"),
-        ('project = "till"\nprivate = true', "private"),
+        ("private = true", "private/shop"),
+        ('project = "till"\nprivate = true', "private/till"),
+        ('private = "yes"', "private/shop"),
+        ('project = "private/till"', "private/till"),
+        ('project = "private/till"\nprivate = true', "private/till"),
         ("private = false", "shop"),
         ("project = 5", "shop"),
         ("", "shop"),
-        ("private = tru", "private"),
+        ("private = tru", "private/shop"),
     ],
 )
-def test_a_project_may_name_itself_or_hide_its_name(tmp_path: Path, text: str, name: str) -> None:
+def test_a_project_may_name_itself_or_keep_its_work_here(
+    tmp_path: Path, text: str, name: str
+) -> None:
     top = checkout(tmp_path / "x")
     (top / ".telemhq.toml").write_text(text)
     (top / "sub").mkdir()
@@ -226,11 +246,136 @@ def test_a_project_may_name_itself_or_hide_its_name(tmp_path: Path, text: str, n
     assert project(str(top / "sub"), "") == name
 
 
-def test_a_hidden_name_stays_hidden_where_the_log_tells_the_remote(tmp_path: Path) -> None:
+def test_private_work_stays_private_where_the_log_tells_the_remote(tmp_path: Path) -> None:
     top = checkout(tmp_path / "x")
     (top / ".telemhq.toml").write_text("private = true")
 
-    assert project(str(top), "secret-plan") == "private"
+    assert project(str(top), "secret-plan") == "private/secret-plan"
+
+
+def test_a_nested_file_names_the_project_and_cannot_make_private_work_public(
+    tmp_path: Path,
+) -> None:
+    top = checkout(tmp_path / "x")
+    (top / "inner").mkdir()
+    (top / ".telemhq.toml").write_text("private = true")
+    (top / "inner" / ".telemhq.toml").write_text('project = "till"\nprivate = false')
+
+    assert project(str(top / "inner")) == "private/till"
+
+
+def test_a_worktree_is_as_private_as_its_main_checkout(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "main")
+    own = top / ".git" / "worktrees" / "feature"
+    own.mkdir(parents=True)
+    (own / "commondir").write_text("../..\n")
+    tree = tmp_path / "elsewhere" / "feature"
+    tree.mkdir(parents=True)
+    (tree / ".git").write_text(f"gitdir: {own}\n")
+    (tmp_path / "elsewhere" / ".telemhq.toml").write_text('project = "not its own"')
+    assert project(str(tree)) == "shop"
+
+    (top / ".telemhq.toml").write_text("private = true")
+
+    assert project(str(tree)) == "private/shop"
+
+
+def test_a_project_file_that_cannot_be_read_keeps_its_work_here(tmp_path: Path) -> None:
+    locked, dangling = checkout(tmp_path / "locked"), checkout(tmp_path / "dangling")
+    (locked / ".telemhq.toml").mkdir()
+    (dangling / ".telemhq.toml").symlink_to(tmp_path / "not-mounted")
+
+    assert project(str(locked)) == project(str(dangling)) == "private/shop"
+
+
+def test_a_pattern_covers_the_worktrees_of_what_it_covers_wherever_they_lie(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "clients" / "acme")
+    own = top / ".git" / "worktrees" / "feature"
+    own.mkdir(parents=True)
+    (own / "commondir").write_text("../..\n")
+    tree = tmp_path / "elsewhere" / "feature"
+    tree.mkdir(parents=True)
+    (tree / ".git").write_text(f"gitdir: {own}\n")
+
+    assert project(str(tree), "", Patterns([f"{tmp_path}/clients/*"])) == "private/shop"
+    assert project(str(tree), "", Patterns([f"{tmp_path}/other/*"])) == "shop"
+
+
+@pytest.mark.parametrize("name", ["private", "privately", "private-shop"])
+def test_a_directory_is_not_private_for_its_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+
+    assert not is_private(project(str(tmp_path / name)))
+    assert not is_private(project(f"/gone/private/{name}"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside", "outside"),
+    [
+        ("~/clients/*", ["clients/acme", "clients/acme/src/deep"], ["clients", "client/acme"]),
+        ("~/clients/**", ["clients", "clients/acme", "clients/a/b"], ["clients2"]),
+        ("~/clients", ["clients", "clients/acme"], ["clients2", "other/clients"]),
+        ("~/*-secret", ["a-secret", "a-secret/x"], ["a-secret2", "x/a-secret"]),
+        ("~/[acme]", ["[acme]", "[acme]/x"], ["acme", "[acme]2"]),
+        ("~/[ab]/*", ["a/x", "[ab]/x"], ["ab/x"]),
+        ("~/work/*/plan", ["work/a/plan", "work/a/plan/b"], ["work/plan", "work/a/b/plan"]),
+        ("~", ["", "anything"], ["../other"]),
+        ("/", ["", "anything", "../other"], []),
+    ],
+)
+def test_patterns_cover_directories_and_all_below_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pattern: str,
+    inside: list[str],
+    outside: list[str],
+) -> None:
+    home = tmp_path / "ada"
+    monkeypatch.setenv("HOME", str(home))
+
+    assert [each for each in inside if not covered(str(home / each), [pattern])] == []
+    paths = [str(tmp_path / each[3:] if each[:3] == "../" else home / each) for each in outside]
+    assert [each for each in paths if covered(each, [pattern])] == []
+
+
+def test_a_link_does_not_lead_out_of_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "acme").mkdir(parents=True)
+    (tmp_path / "clients").symlink_to(tmp_path / "disk")
+    (tmp_path / "short").symlink_to(tmp_path / "disk" / "acme")
+    patterns = [f"{tmp_path}/clients/*"]
+
+    assert covered(str(tmp_path / "clients" / "acme"), patterns)
+    assert covered(str(tmp_path / "disk" / "acme" / "gone"), patterns)
+    assert covered(str(tmp_path / "short"), patterns)
+    assert not covered(str(tmp_path / "elsewhere"), patterns)
+    assert not covered("relative", ["/"])
+
+
+def test_a_link_among_what_a_pattern_covers_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk [1]" / "acme" / "plan").mkdir(parents=True)
+    (tmp_path / "clients").mkdir()
+    (tmp_path / "clients" / ".acme").symlink_to(tmp_path / "disk [1]" / "acme")
+    told = str(tmp_path / "disk [1]" / "acme" / "plan")
+
+    assert covered(told, [f"{tmp_path}/clients/*"])
+    assert covered(told, [f"{tmp_path}/clients/*/plan"])
+    assert not covered(str(tmp_path / "disk [1]"), [f"{tmp_path}/clients/*"])
+
+
+def test_a_pattern_marks_the_place_and_leaves_the_name_for_keys(tmp_path: Path) -> None:
+    top = checkout(tmp_path / "clients" / "acme")
+
+    place = ProjectNamer([f"{tmp_path}/clients/*"]).place(str(top), "blog")
+
+    assert (place.project, place.log_project) == ("private/blog", "blog")
+
+
+def test_hashed_names_agree_under_one_key_and_tell_nothing_under_another() -> None:
+    wanted = hmac.new(b"key", b"shop", hashlib.sha256).hexdigest()[:12]
+
+    assert hashed_project("key", "shop") == f"project-{wanted}"
+    assert hashed_project("other", "shop") != f"project-{wanted}"
+    assert hashed_project("key", "") == ""
 
 
 def test_a_file_above_the_checkout_has_no_say(tmp_path: Path) -> None:
@@ -260,3 +405,16 @@ def test_a_path_leaves_as_twelve_digits_under_this_devices_salt() -> None:
     assert cwd_hash("salt", "/home/dev/größe") == wanted
     assert cwd_hash("pepper", "/home/dev/größe") != wanted
     assert len(cwd_hash("salt", "\udcff")) == 12
+
+
+@pytest.mark.parametrize(
+    "cwd",
+    [
+        "/gone/shop/.claude/worktrees/agent-a45406513a8e47b0a",
+        "/gone/shop/.claude/worktrees/agent-a45406513a8e47b0a/src",
+        "C:\\gone\\shop\\.claude\\worktrees\\one",
+        "/gone/shop/",
+    ],
+)
+def test_a_worktree_that_is_gone_has_the_name_of_its_checkout(cwd: str) -> None:
+    assert ProjectNamer().place(cwd) == Place(cwd, "shop", "shop")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemhq_agents.errors import SettingsError, UsageError
-from telemhq_agents.settings import Value, load, server_url, unset, write
+from telemhq_agents.settings import Privacy, Value, load, server_url, unset, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,8 @@ def test_without_a_file_the_hosted_service_is_the_server(path: Path) -> None:
     assert settings.profile == Value("default", "default")
     assert settings.coalesce == Value(0, "default")
     assert settings.timezone == Value("", "default")
+    assert settings.privacy == Value(Privacy.METADATA, "default")
+    assert settings.private == Value((), "default")
 
 
 def test_each_value_tells_where_it_comes_from(path: Path) -> None:
@@ -54,6 +56,12 @@ def test_each_value_tells_where_it_comes_from(path: Path) -> None:
         ("coalesce = 5", "line 1: coalesce must be a text in quotes"),
         ('timezone = "Mars/Olympus"', "line 1: timezone must be an IANA time zone"),
         ('timezone = "../../etc/passwd"', "line 1: timezone must be an IANA time zone"),
+        ('privacy = "secret"', "line 1: privacy must be metadata, hashed, content-redacted"),
+        ('private = ["~/a", 5]', "line 1: private must be a list of texts in quotes"),
+        ("private = true", "line 1: private must be a list of texts in quotes"),
+        ('private = ["clients/*"]', "line 1: private must be directories such as"),
+        ('private = ["~nobody-of-this-name/a"]', "line 1: private must be in a home"),
+        ('private = ["~/a/**/b"]', "line 1: private may hold ** at the end of a directory alone"),
         ('url = "telemhq.com"', "line 1: url must be an address"),
         ('[profile]\nname = "x"', "line 1: profile must be a text in quotes"),
         ("url = ", "cannot be read"),
@@ -100,3 +108,18 @@ def test_a_wrong_setting_is_not_written(path: Path, key: str, text: str) -> None
         write(path, key, text)
 
     assert not path.exists()
+
+
+def test_a_list_holds_any_number_of_directories(path: Path) -> None:
+    write(path, "private", "~/clients/*", " /srv/secret/ ")
+    assert load(path, {}).private == Value(("~/clients/*", "/srv/secret"), str(path))
+
+    written(path, 'private = "~/clients"\nprivacy = "hashed"')
+    settings = load(path, {})
+    assert settings.private.value == ("~/clients",)
+    assert settings.privacy.value is Privacy.HASHED
+
+
+def test_a_setting_that_is_no_list_takes_one_value(path: Path) -> None:
+    with pytest.raises(UsageError, match="one value"):
+        write(path, "coalesce", "5m", "1m")

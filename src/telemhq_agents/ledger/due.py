@@ -55,16 +55,17 @@ def free_key(base: str, taken: Collection[str]) -> str:
     return key
 
 
-def first_telling(known: Known, key: str, destination: str) -> Telling | None:
+def first_telling(known: Known, key: str, destination: str, named: str = "") -> Telling | None:
     """Return the ping that tells a parcel for the first time; None when there is nothing in it.
 
     One ping is one run, or none. Where a window holds more of them, a correction tells the rest.
+    `named` is what the project is called there, "" for its own name.
     """
     if not known.amounts:
         return None
     runs, failures = min(known.amounts.runs, 1), min(known.amounts.failures, 1)
     amounts = replace(known.amounts, runs=runs, failures=failures)
-    told = Told(key, destination, amounts, last_ms=known.last_ms)
+    told = Told(key, destination, amounts, last_ms=known.last_ms, named=named)
     return Telling(key, amounts, told)
 
 
@@ -96,10 +97,12 @@ def after_duplicate(told: Told, recorded: Recorded | None, known: Amounts) -> To
     """Return what the destination holds, when it answered that it knew the key already.
 
     An answer that agrees with what was told is our own ping's, whose first answer was lost. Any
-    other one is another machine's, or an earlier ledger's: its sums are taken for what was told.
+    other one is another machine's, or an earlier ledger's: its sums are taken for what was told. What
+    it calls the project is where corrections must go, whatever this machine would call it now.
     """
     if recorded is None:
         return told
+    told = replace(told, named=recorded.project or told.named)
     held = amounts_of(recorded)
     if (recorded.revision, held) == (told.revision, told.amounts):
         return told

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from telemhq_agents import credentials
+from telemhq_agents import credentials, settings
+from telemhq_agents.ledger.records import DeviceFacts
+from telemhq_agents.privacy import Patterns, is_kept
+from telemhq_agents.settings import Privacy
 from telemhq_agents.usage import Source
 
 if TYPE_CHECKING:
@@ -16,6 +19,22 @@ if TYPE_CHECKING:
 
     from telemhq_agents.credentials import Credentials
     from telemhq_agents.ledger.store import Ledger
+    from telemhq_agents.locations import Locations
+
+
+def sender(ours: Locations) -> DeviceFacts:
+    """Return what pings tell of this machine, and what its owner's settings keep from them.
+
+    Raises SettingsError where the settings cannot be read: then nothing is told at all.
+    """
+    chosen = settings.load(ours.settings)
+    device = credentials.device(ours.credentials)
+    naming = None
+    if chosen.privacy.value is Privacy.HASHED:
+        known = credentials.load(ours.credentials).destinations.values()
+        naming = {one.id: one.name_key for one in known if one.name_key}
+    patterns = Patterns(chosen.private.value)
+    return DeviceFacts(device.id, device.salt, lambda cwd: is_kept(cwd, patterns), naming)
 
 
 def restore(ledger: Ledger, path: Path) -> Credentials:

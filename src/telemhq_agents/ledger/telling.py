@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PARCEL_COLUMNS = tuple(field.name for field in fields(Parcel))
-TOLD_COLUMNS = ("key", "destination", "revision", "shared", "last_ms", *AMOUNT_FIELDS)
+TOLD_COLUMNS = (
+    "key",
+    "destination",
+    "revision",
+    "shared",
+    "last_ms",
+    "named",
+    *AMOUNT_FIELDS,
+)
 
 _ADD = (
     f"INSERT INTO told ({', '.join((*PARCEL_COLUMNS, *TOLD_COLUMNS))}) "
@@ -40,12 +48,12 @@ class ToldRow:
 
 def told_from(columns: Sequence[Any]) -> Told:
     """Read a told state from `TOLD_COLUMNS`."""
-    key, destination, revision, shared, last_ms, *amounts = columns
-    return Told(key, destination, Amounts(*amounts), revision, bool(shared), last_ms)
+    key, destination, revision, shared, last_ms, named, *amounts = columns
+    return Told(key, destination, Amounts(*amounts), revision, bool(shared), last_ms, named)
 
 
 def _columns(told: Told) -> tuple[Any, ...]:
-    state = (told.key, told.destination, told.revision, told.shared, told.last_ms)
+    state = (told.key, told.destination, told.revision, told.shared, told.last_ms, told.named)
     return *state, *told.amounts.values()
 
 
