@@ -9,6 +9,7 @@ Every step is safe to repeat: what is cut off in the middle is done again by the
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
@@ -17,22 +18,28 @@ from typing import TYPE_CHECKING, assert_never
 from telemhq_agents import clock, credentials, locations, settings
 from telemhq_agents.collecting import ScanReport
 from telemhq_agents.delivery.outbox import DeliveryReport, deliver
-from telemhq_agents.errors import NotLoggedInError
+from telemhq_agents.errors import NotLoggedInError, TelemhqError
 from telemhq_agents.ledger import steering
-from telemhq_agents.ledger.records import DeviceFacts
+from telemhq_agents.ledger.narrow import Narrow
 from telemhq_agents.ledger.store import Ledger
-from telemhq_agents.pricing import OVERRIDE_FILE, Prices
+from telemhq_agents.pricing import Prices
 from telemhq_agents.privacy import ProjectNamer
 from telemhq_agents.usage import Source
-from telemhq_cli import intake
+from telemhq_cli import intake, reading
+from telemhq_cli.mending import restore_if_empty
+from telemhq_cli.prompts import log_prompts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
 
-    from telemhq_agents.collecting import Namer
+    from telemhq_agents.collecting import LedgerPort, Namer
+    from telemhq_agents.delivery.client import PingSender
     from telemhq_agents.locations import Locations
 
 BOOKING_WAIT_S = 30.0
+SHORT_WAIT_S = 2.0
+"""For the loop, which must hear when it is told to stop, and tries again anyway."""
 ALL_SOURCES = tuple(Source)
 
 
@@ -59,30 +66,71 @@ class Pass:
 
 @contextmanager
 def open_ledger(ours: Locations) -> Iterator[Ledger]:
-    """Open the ledger, with the user's own prices where there are any."""
-    override = ours.config / OVERRIDE_FILE
-    prices = Prices.load(override) if override.exists() else None
+    """Open the ledger, with the user's own prices where there are any.
+
+    Raises BrokenLedgerError, also while it is in use: `mending.mend` puts another in its place.
+    """
+    restore_if_empty(ours)
+    own = ours.own_prices.exists()
+    prices = Prices.load(ours.own_prices, ours.downloaded_prices) if own else None
     with Ledger.open(ours.ledger, prices=prices) as ledger:
         yield ledger
+
+
+def own_namer(ours: Locations) -> ProjectNamer:
+    """Return who names projects here, and knows what the user keeps on this machine."""
+    return ProjectNamer(settings.load(ours.settings).private.value)
 
 
 def read_logs(
     ledger: Ledger, sources: Sequence[Source], namer: Namer, now_ms: int
 ) -> dict[Source, ScanReport]:
     """Book what the logs of these sources hold beyond the ledger's cursors."""
-    return {source: _scan(ledger, source, namer, now_ms) for source in sources}
+    return intake.read_logs(ledger, sources, namer, now_ms)
 
 
-def _scan(ledger: Ledger, source: Source, namer: Namer, now_ms: int) -> ScanReport:
+def read_changed(
+    ledger: LedgerPort,
+    sources: Sequence[Source],
+    paths: Collection[Path],
+    namer: Namer,
+    now_ms: int,
+) -> dict[Source, ScanReport]:
+    """Book what these files hold beyond the ledger's cursors; what is no log of these is let be."""
+    found = {}
+    for source in sources:
+        homes = [os.path.realpath(home) for home in homes_of(source)]
+        logs = [path for path in paths if any(path.is_relative_to(home) for home in homes)]
+        if logs:
+            found[source] = _scan_only(ledger, source, logs, namer, now_ms)
+    return found
+
+
+def homes_of(source: Source) -> list[Path]:
+    """Return the directories below which a source's logs lie."""
+    match source:
+        case Source.CODEX:
+            return [locations.codex_home()]
+        case Source.CLAUDE:
+            return locations.claude_homes()
+        case _:
+            assert_never(source)
+
+
+def _scan_only(
+    ledger: LedgerPort, source: Source, logs: Collection[Path], namer: Namer, now_ms: int
+) -> ScanReport:
     match source:
         case Source.CODEX:
             from codex_watcher.scan import scan as scan_codex  # noqa: PLC0415 - one may be enough
 
-            return scan_codex(ledger, locations.codex_home(), namer, now_ms=now_ms)
+            home = locations.codex_home()
+            return scan_codex(ledger, home, namer, now_ms=now_ms, only=logs)
         case Source.CLAUDE:
             from claude_code_hooks.scan import scan as scan_claude  # noqa: PLC0415 - same
 
-            return scan_claude(ledger, locations.claude_homes(), namer, now_ms=now_ms)
+            homes = locations.claude_homes()
+            return scan_claude(ledger, homes, namer, now_ms=now_ms, only=logs)
         case _:
             assert_never(source)
 
@@ -110,41 +158,69 @@ class Agent:
     """Makes passes with one ledger and one line to the servers. `stop` ends a pass early."""
 
     def __init__(self, ledger: Ledger, ours: Locations, plan: Plan, stop: Event) -> None:
-        from telemhq_agents.delivery.client import PingSender  # noqa: PLC0415 - httpx: 90 ms
-
         self._ledger = ledger
         self._ours = ours
         self._plan = plan
         self._stop = stop
-        self._sender = PingSender()
+        self._sender: PingSender | None = None
 
     def close(self) -> None:
         """Close the line to the servers."""
-        self._sender.close()
+        if self._sender is not None:
+            self._sender.close()
 
     def whole_pass(self) -> Pass:
         """Take in, read, queue and deliver all there is."""
         done = self._take_pings(Pass())
         with self._ledger.booking(BOOKING_WAIT_S) as ours:
             if ours:
-                namer = ProjectNamer()
+                namer = own_namer(self._ours)
                 self._book_hooks(done, namer)
                 done.scans = read_logs(self._ledger, self._plan.sources, namer, clock.now_ms())
             else:
                 done.problems.append("another process reads the logs; nothing was read")
-        return self._send(done)
+        return self._deliver(self._queue(self._log_prompts(done)))
 
     def short_pass(self) -> Pass:
         """Take in, read and deliver what the spool announces, and nothing else."""
         done = self._take_pings(Pass())
         with self._ledger.booking(BOOKING_WAIT_S) as ours:
             if ours:
-                self._book_hooks(done, ProjectNamer())
-        return self._send(done)
+                self._book_hooks(done, own_namer(self._ours))
+        return self._deliver(self._queue(self._log_prompts(done)))
 
-    def next_due_ms(self) -> int | None:
-        """Return when the outbox has something to send again."""
-        return self._ledger.next_due_ms()
+    def catch_up(self) -> Pass | None:
+        """Read and queue all there is, in a process of its own; None when told to stop meanwhile.
+
+        Raises TelemhqError for what kept that process from it.
+        """
+        done = self._read_hooks_and(())
+        caught = reading.in_a_process(self._plan.sources, self._stop)
+        if caught is None:
+            return None
+        done.scans = caught.scans
+        self._queue(self._log_prompts(done))
+        done.queued += caught.queued
+        return done
+
+    def read(self, paths: Collection[Path]) -> Pass:
+        """Read and queue what hooks announce and what these files hold; delivers nothing.
+
+        Raises TelemhqError while another process reads the logs.
+        """
+        return self._queue(self._read_hooks_and(paths))
+
+    def _read_hooks_and(self, paths: Collection[Path]) -> Pass:
+        done = Pass()
+        with self._ledger.booking(SHORT_WAIT_S) as ours:
+            if not ours:
+                raise TelemhqError(reading.SOMEBODY_ELSE)
+            namer = own_namer(self._ours)
+            self._book_hooks(done, namer)
+            done.scans = read_changed(
+                Narrow(self._ledger), self._plan.sources, paths, namer, clock.now_ms()
+            )
+        return done
 
     def _take_pings(self, done: Pass) -> Pass:
         done.pings, problems = intake.take_pings(self._ledger, self._ours.spool)
@@ -155,19 +231,38 @@ class Agent:
         if Source.CLAUDE not in self._plan.sources:
             return
         done.hooks, _ = intake.book_hooks(
-            self._ledger, self._ours.spool, locations.claude_homes(), namer, self._stop.wait
+            Narrow(self._ledger), self._ours.spool, locations.claude_homes(), namer, self._stop.wait
         )
 
-    def _send(self, done: Pass) -> Pass:
-        device = credentials.device(self._ours.credentials)
-        facts = DeviceFacts(device.id, device.salt)
-        done.queued = self._ledger.queue_due(clock.now_ms(), device=facts)
-        held = credentials.load(self._ours.credentials)
-        done.delivery = deliver(self._ledger, self._sender, held, stop=self._stop)
-        done.problems += done.delivery.problems
+    def _log_prompts(self, done: Pass) -> Pass:
+        done.problems += log_prompts(self._ours, self._plan.sources)
+        return done
+
+    def _queue(self, done: Pass) -> Pass:
+        sender = steering.sender(self._ours)
+        done.queued = self._ledger.queue_due(clock.now_ms(), device=sender)
         for scan in done.scans.values():
             done.problems += scan.problems
         return done
+
+    def _deliver(self, done: Pass) -> Pass:
+        held = credentials.load(self._ours.credentials)
+        done.delivery = deliver(self._ledger, self._line(), held, stop=self._stop)
+        done.problems += done.delivery.problems
+        return done
+
+    def _line(self) -> PingSender:
+        from telemhq_agents.delivery.client import PingSender  # noqa: PLC0415 - httpx: 90 ms
+
+        self._sender = self._sender or PingSender()
+        return self._sender
+
+
+def in_words(error: TelemhqError | OSError) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, TelemhqError):
+        return f"{error.message} {error.next_step}".strip()
+    return f"{error.strerror or error}: {error.filename or 'this machine'}"
 
 
 @contextmanager

@@ -1,13 +1,14 @@
-"""From the spool into the ledger: pings of the wrapper, events of Claude Code's hook."""
+"""Into the ledger: what logs hold, pings of the wrapper, events of Claude Code's hook."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
-from telemhq_agents import clock, spool
+from telemhq_agents import clock, locations, spool
 from telemhq_agents.errors import TelemhqError, UnreachableError
 from telemhq_agents.ledger.records import OutboxState
+from telemhq_agents.usage import Source
 from telemhq_cli.wrap import trackers
 
 if TYPE_CHECKING:
@@ -15,12 +16,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from claude_code_hooks.translate import HookEvent
-    from telemhq_agents.collecting import Namer, ScanReport
+    from telemhq_agents.collecting import LedgerPort, Namer, Plan, ScanReport
     from telemhq_agents.ledger.store import Ledger
     from telemhq_agents.spool import Claimed
 
 AT_ONCE = 200
 PING, HOOK = frozenset({"ping"}), frozenset({"hook"})
+
+
+def read_logs(
+    ledger: Ledger, sources: Sequence[Source], namer: Namer, now_ms: int
+) -> dict[Source, ScanReport]:
+    """Book what the logs of these sources hold beyond the ledger's cursors.
+
+    All of them are read at once, so that no core waits for the last log of one source.
+    """
+    from telemhq_agents.collecting import collect  # noqa: PLC0415 - only where logs are read
+
+    plans = [_plan(ledger, source, namer, now_ms) for source in sources]
+    return collect(ledger, plans, ledger.prices)
+
+
+def _plan(ledger: Ledger, source: Source, namer: Namer, now_ms: int) -> Plan:
+    cursors = ledger.cursors(source)
+    match source:
+        case Source.CODEX:
+            from codex_watcher.scan import plan as plan_codex  # noqa: PLC0415 - one may be enough
+
+            return plan_codex(cursors, locations.codex_home(), namer, now_ms=now_ms)
+        case Source.CLAUDE:
+            from claude_code_hooks.scan import plan as plan_claude  # noqa: PLC0415 - same
+
+            return plan_claude(cursors, locations.claude_homes(), namer, now_ms=now_ms)
+        case _:
+            assert_never(source)
 
 
 class SpooledPing(NamedTuple):
@@ -84,7 +113,7 @@ def take_hooks(home: Path) -> tuple[list[Claimed], list[HookEvent]]:
 
 
 def book_hooks(
-    ledger: Ledger,
+    ledger: LedgerPort,
     home: Path,
     homes: Sequence[Path],
     namer: Namer,

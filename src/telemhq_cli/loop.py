@@ -1,22 +1,28 @@
-"""The background loop: one instance, woken by changes, by the outbox's next try, or by the minute."""
+"""The background loop: one instance, woken by changes, reading what changed and nothing else."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import warnings
 from contextlib import contextmanager
-from dataclasses import asdict
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from telemhq_agents import clock, locations, spool
-from telemhq_agents.errors import TelemhqError
+from telemhq_agents import clock, locations, settings, spool
+from telemhq_agents.errors import BrokenLedgerError, TelemhqError
 from telemhq_agents.ledger import locks
 from telemhq_agents.usage import Source
-from telemhq_cli.agent import Pass, Plan, at_work
-from telemhq_cli.watching import Folder, Watch
+from telemhq_cli import status
+from telemhq_cli.agent import Pass, Plan, at_work, in_words
+from telemhq_cli.board import Board
+from telemhq_cli.courier import Courier
+from telemhq_cli.journal import Journal
+from telemhq_cli.mending import in_words as mended_in_words
+from telemhq_cli.mending import mend
+from telemhq_cli.reading import SOMEBODY_ELSE
+from telemhq_cli.sweep import Folder
+from telemhq_cli.watching import Changes, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,55 +31,45 @@ if TYPE_CHECKING:
     from telemhq_agents.locations import Locations
     from telemhq_cli.agent import Agent
 
-FULL_PASS_S = 60.0
-DEBOUNCE_S = 1.0
+TICK_S = 60.0
+"""How often to look whether a turn has settled, when nothing changes."""
+DEBOUNCE_S = 0.4
+"""The first change is read at once; what follows it is read together, this much later."""
+SOON_S, SOON_FOR_S = 1.0, 3.0
+"""How often, and for how long after something was read: a turn's end may be a moment ahead."""
+MANY_FILES = 8
+"""More changed files than these are read by a process of its own."""
 FIRST_PAUSE_S = 1.0
-"""After a pass that failed; doubled with each further one, up to `FULL_PASS_S`."""
+"""After a pass that failed; doubled with each further one, up to `TICK_S`."""
 LOCK_WAIT_S = 1.0
 """A hook that looks whether an agent runs holds the lock for a moment."""
 
 
-def status_path(ours: Locations) -> Path:
-    """Return where the running agent writes what it does."""
-    return ours.data / "agent.json"
+class Signals:
+    """What the agent was told from outside: to stop, or to read its settings again."""
 
+    def __init__(self) -> None:
+        self.stop = Event()
+        self.reload = Event()
+        self.changes = Changes()
 
-def lock_path(ours: Locations) -> Path:
-    """Return the lock of an agent that takes hooks in; they look at it before they wake one."""
-    return ours.locks / "agent.lock"
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Hear SIGTERM, SIGINT and SIGHUP while inside."""
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if hasattr(signal, "SIGHUP"):
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._hear) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-
-def _lock_of_part(ours: Locations) -> Path:
-    """Return the lock of an agent that follows Codex alone: hooks must not count on that one."""
-    return ours.locks / "codex.lock"
-
-
-def read_status(ours: Locations) -> dict[str, Any]:
-    """Return what the agent last wrote, {} when it never did."""
-    try:
-        held = json.loads(status_path(ours).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return held if isinstance(held, dict) else {}
-
-
-def remember(done: Pass) -> None:
-    """Write down a single pass; what a running agent wrote about itself stays."""
-    ours = locations.ours()
-    last = {"last_pass_ms": clock.now_ms(), "last_pass": as_json(done)}
-    _write_status(ours, read_status(ours) | last)
-
-
-def is_running(ours: Locations) -> bool:
-    """Tell whether an agent runs now, with all collectors or with one."""
-    return any(_is_held(path) for path in (lock_path(ours), _lock_of_part(ours)))
-
-
-def _is_held(path: Path) -> bool:
-    if not path.exists():
-        return False
-    with locks.held(path, LOCK_WAIT_S) as got:
-        return not got
+    def _hear(self, number: int, _: object) -> None:
+        is_end = number in {signal.SIGTERM, signal.SIGINT}
+        (self.stop if is_end else self.reload).set()
+        self.changes.wake()
 
 
 def run(plan: Plan, begun: Callable[[], None], said: Callable[[Pass], None]) -> bool:
@@ -82,21 +78,44 @@ def run(plan: Plan, begun: Callable[[], None], said: Callable[[Pass], None]) -> 
     Raises what keeps the first pass from beginning. Later trouble is said, and tried again.
     """
     ours = locations.ours()
-    own, other = lock_path(ours), _lock_of_part(ours)
+    own, other = status.lock_path(ours), status.lock_of_part(ours)
     if Source.CLAUDE not in plan.sources:
         own, other = other, own
     with locks.held(own, LOCK_WAIT_S) as got:
-        if not got or _is_held(other):
+        if not got or status.is_held(other):
             return False
         begun()
-        stop, changed = Event(), Event()
         ours.spool.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is there can be watched
         # watchdog warns of a race of its own, whose end is right; nobody could act on it.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
-        with _stopped_by_signals(stop, changed):
-            _Loop(ours, plan, stop=stop, changed=changed, said=said).go_on()
-        _write_status(ours, {"pid": os.getpid(), "stopped_ms": clock.now_ms()})
+        signals = Signals()
+        with signals.heard(), _journal_of(ours) as journal:
+            loop = _Loop(ours, plan, signals, journal, said)
+            loop.go_on()
+        status.write(ours, {"pid": os.getpid(), "stopped_ms": clock.now_ms()})
+        if loop.is_sending:
+            # A server that hangs must not hold up the end. Nothing is lost: what was on its way is
+            # still in the outbox, and goes out again under the same key.
+            os._exit(0)
     return True
+
+
+@contextmanager
+def _journal_of(ours: Locations) -> Iterator[Journal]:
+    """Keep the log open, and write down how the agent ended."""
+    journal = Journal(ours.agent_log)
+    journal.write(f"started, process {os.getpid()}")
+    try:
+        yield journal
+        journal.write("stopped")
+    except TelemhqError as error:
+        journal.write(f"gave up: {in_words(error)}")
+        raise
+    except Exception as error:
+        journal.write(f"failed: {type(error).__name__}: {error}")
+        raise
+    finally:
+        journal.close()
 
 
 def wake() -> None:
@@ -107,7 +126,7 @@ def wake() -> None:
     """
     ours = locations.ours()
     while spool.pending_count(ours.spool):
-        with locks.held(lock_path(ours), 0) as got:
+        with locks.held(status.lock_path(ours), 0) as got:
             if not got:
                 return
             with at_work(Plan()) as agent:
@@ -121,76 +140,147 @@ class _Loop:
         self,
         ours: Locations,
         plan: Plan,
-        *,
-        stop: Event,
-        changed: Event,
+        signals: Signals,
+        journal: Journal,
         said: Callable[[Pass], None],
     ) -> None:
         self._ours = ours
         self._plan = plan
-        self._stop = stop
-        self._changed = changed
-        self._said = said
-        self._started_ms = clock.now_ms()
-        self._last_pass_ms: int | None = None
+        self._signals = signals
+        self._journal = journal
+        self._board = Board(ours, plan, journal, said)
         self._failures = 0
+        self._has_begun = False
+        self._soon_until_ns = 0
+        self.is_sending = False
 
     def go_on(self) -> None:
-        watch = Watch(self._changed)
+        """Work until told to stop, on whatever ledger lies in its place."""
+        watch = Watch(self._signals.changes)
         try:
-            while not self._stop.is_set():
+            while not self._signals.stop.is_set():
                 try:
                     self._work(watch)
+                except BrokenLedgerError as error:
+                    self._replace_ledger(error)
                 except (TelemhqError, OSError) as error:
-                    if self._last_pass_ms is None and not self._failures:
+                    if not self._has_begun and not self._failures:
                         raise
-                    self._bear(error, watch)
+                    self._bear(error)
         finally:
             watch.stop()
 
     def _work(self, watch: Watch) -> None:
-        """Make passes on the ledger that lies in its place, until another one does, or none."""
-        with at_work(self._plan, self._stop) as agent:
+        """Catch up, then read what changes, until the ledger or the settings are others."""
+        with at_work(self._plan, self._signals.stop) as agent:
             opened = _identity(self._ours.ledger)
-            while not self._stop.is_set() and opened == _identity(self._ours.ledger) is not None:
-                try:
-                    self._wait(self._pass(agent, watch))
-                except (TelemhqError, OSError) as error:
-                    self._bear(error, watch)
+            courier = Courier(self._ours, self._board.sent, self._board.sending_failed)
+            courier.start()
+            try:
+                self._catch_up(agent, watch, courier)
+                while self._goes_on(opened):
+                    self._read(agent, watch, courier)
+            finally:
+                courier.end()
+                self.is_sending = courier.is_alive()
 
-    def _pass(self, agent: Agent, watch: Watch) -> float:
-        """Make one pass; return for how many seconds nothing is due."""
+    def _goes_on(self, opened: tuple[int, int] | None) -> bool:
+        if self._signals.stop.is_set() or self._is_to_reload():
+            return False
+        return opened == _identity(self._ours.ledger) is not None
+
+    def _catch_up(self, agent: Agent, watch: Watch, courier: Courier) -> None:
+        """Read everything there is, until that was done once."""
         watch.follow(folders(self._ours, self._plan.sources))
-        self._changed.clear()
-        done = agent.whole_pass()
-        due_ms = agent.next_due_ms()
-        self._failures, self._last_pass_ms = 0, clock.now_ms()
-        self._tell(done, watch)
-        if due_ms is None:
-            return FULL_PASS_S
-        return min(max((due_ms - clock.now_ms()) / 1000, DEBOUNCE_S), FULL_PASS_S)
+        while not self._signals.stop.is_set():
+            try:
+                done = agent.catch_up()
+            except BrokenLedgerError:
+                raise
+            except (TelemhqError, OSError) as error:
+                is_busy = getattr(error, "message", "") == SOMEBODY_ELSE
+                if not (is_busy or self._has_begun or self._failures):
+                    raise
+                self._bear(error)
+                continue
+            if done is not None:
+                self._passed(done, watch, courier)
+            return
 
-    def _wait(self, seconds: float) -> None:
-        if self._changed.wait(seconds):
-            self._stop.wait(DEBOUNCE_S)  # more of the same usually follows at once
+    def _read(self, agent: Agent, watch: Watch, courier: Courier) -> None:
+        """Wait for changes and read them; those of a pass that failed are read by the next one."""
+        watch.wait(SOON_S if clock.monotonic_ns() < self._soon_until_ns else TICK_S)
+        began_ns = clock.monotonic_ns()
+        changes = self._signals.changes
+        paths = changes.take()
+        if self._signals.stop.is_set() or self._signals.reload.is_set():
+            changes.note(paths)
+            return
+        entries = _entries(paths, self._ours.spool)
+        if entries:
+            courier.wake()
+        logs = paths - entries
+        try:
+            done = agent.read(logs) if len(logs) <= MANY_FILES else agent.catch_up()
+        except BrokenLedgerError:
+            changes.note(paths)
+            raise
+        except (TelemhqError, OSError) as error:
+            changes.note(paths)
+            self._bear(error)
+            return
+        if done is not None:
+            self._passed(done, watch, courier)
+        took_s = (clock.monotonic_ns() - began_ns) / 1e9
+        self._signals.stop.wait(max(DEBOUNCE_S - took_s, 0))
 
-    def _bear(self, error: TelemhqError | OSError, watch: Watch) -> None:
+    def _passed(self, done: Pass, watch: Watch, courier: Courier) -> None:
+        self._failures, self._has_begun = 0, True
+        if any(one.files_read for one in done.scans.values()):
+            self._soon_until_ns = clock.monotonic_ns() + int(SOON_FOR_S * 1e9)
+        if done.queued:
+            courier.wake()
+        self._board.passed(done, watch)
+
+    def _bear(self, error: TelemhqError | OSError) -> None:
         """Say what went wrong, and leave it in peace for a while: a lock, a full disk passes."""
-        self._tell(Pass(problems=[_in_words(error)]), watch)
-        self._stop.wait(min(FIRST_PAUSE_S * 2 ** min(self._failures, 10), FULL_PASS_S))
+        self._board.failed(error)
+        self._signals.stop.wait(min(FIRST_PAUSE_S * 2 ** min(self._failures, 10), TICK_S))
         self._failures += 1
 
-    def _tell(self, done: Pass, watch: Watch) -> None:
-        self._said(done)
-        status = {
-            "pid": os.getpid(),
-            "sources": [source.value for source in self._plan.sources],
-            "started_ms": self._started_ms,
-            "last_pass_ms": self._last_pass_ms,
-            "watching_by": "polling" if watch.is_polling else "notifications",
-            "last_pass": as_json(done),
-        }
-        _write_status(self._ours, status)
+    def _replace_ledger(self, error: BrokenLedgerError) -> None:
+        """Go on with another ledger than a damaged one; wait where there is none to be had."""
+        self._board.failed(error)
+        try:
+            replaced = mend(self._ours)
+        except (TelemhqError, OSError) as why:
+            self._bear(why)
+            return
+        if replaced is None:
+            self._bear(error)
+            return
+        for line in mended_in_words(replaced):
+            self._journal.write(line)
+
+    def _is_to_reload(self) -> bool:
+        """Tell whether there are settings to read again; wrong ones are said, and not taken."""
+        if not self._signals.reload.is_set():
+            return False
+        self._signals.reload.clear()
+        self._journal.close()
+        try:
+            settings.load(self._ours.settings)
+        except TelemhqError as error:
+            self._board.failed(error)
+            return False
+        self._journal.write("read the settings again")
+        return True
+
+
+def _entries(paths: set[Path], home: Path) -> set[Path]:
+    """Return those of the paths that are entries of the spool."""
+    place = os.path.realpath(home)
+    return {path for path in paths if str(path.parent) == place}
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -202,12 +292,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _in_words(error: TelemhqError | OSError) -> str:
-    if isinstance(error, TelemhqError):
-        return f"{error.message} {error.next_step}".strip()
-    return f"{error.strerror or error}: {error.filename or 'this machine'}"
-
-
 def folders(ours: Locations, sources: Sequence[Source]) -> list[Folder]:
     """Return what to watch: the spool, and the logs of these sources."""
     found = [Folder(ours.spool, deep=False)]
@@ -217,41 +301,3 @@ def folders(ours: Locations, sources: Sequence[Source]) -> list[Folder]:
     if Source.CLAUDE in sources:
         found += [Folder(home / "projects") for home in locations.claude_homes()]
     return found
-
-
-def as_json(done: Pass) -> dict[str, Any]:
-    """Return a pass as JSON shows it."""
-    return {
-        "hooks": done.hooks,
-        "pings": done.pings,
-        "scans": {source.value: asdict(report) for source, report in done.scans.items()},
-        "queued": done.queued,
-        "delivery": None if done.delivery is None else asdict(done.delivery),
-        "problems": done.problems,
-    }
-
-
-def _write_status(ours: Locations, status: dict[str, Any]) -> None:
-    path = status_path(ours)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(file, "w", encoding="utf-8") as stream:
-            json.dump(status, stream)
-        unfinished.replace(path)
-    except OSError:
-        return  # a full disk must not end the loop; the ledger tells the same
-
-
-@contextmanager
-def _stopped_by_signals(stop: Event, changed: Event) -> Iterator[None]:
-    def hear(*_: object) -> None:
-        stop.set()
-        changed.set()
-
-    before = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
