@@ -1,8 +1,7 @@
 """One line of a transcript, as far as counting needs it. Pure.
 
-Most bytes of a transcript are tool output, and a reply's usage stands behind its content, so most
-of them need no parsing. Each short cut here must prove itself on the line at hand; where it does
-not fit, because a version moved a key, the whole line is parsed instead. None may lose a line.
+A line is parsed whole, by a typed decoder that passes over what it was not asked for; what does not
+fit its types is read by hand. No version may lose a line by writing it another way.
 """
 
 from __future__ import annotations
@@ -10,63 +9,92 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+from telemhq_agents.usage import MOST_TOKENS, failure_kind
 
 SYNTHETIC_MODEL = "<synthetic>"
 
 
-class CacheCreation(msgspec.Struct, frozen=True):
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
+"""Any other figure takes the line to the slow road: below zero is none, above is damage."""
 
 
-class OutputDetails(msgspec.Struct, frozen=True):
-    thinking_tokens: int | None = None
+class CacheCreation(msgspec.Struct, frozen=True, gc=False):
+    ephemeral_5m_input_tokens: Count | None = None
+    ephemeral_1h_input_tokens: Count | None = None
 
 
-class Usage(msgspec.Struct, frozen=True):
+class OutputDetails(msgspec.Struct, frozen=True, gc=False):
+    thinking_tokens: Count | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """What a reply cost, as the API names it: `input_tokens` excludes cache reads and writes."""
 
-    input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
     cache_creation: CacheCreation | None = None
+    output_tokens: Count | None = None
     output_tokens_details: OutputDetails | None = None
 
 
-class Message(msgspec.Struct, frozen=True):
-    role: str | None = None
-    id: str | None = None
+class Message(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
+    id: str | None = None
+    content: msgspec.Raw = msgspec.Raw()
     stop_reason: str | None = None
     usage: Usage | None = None
-    content: msgspec.Raw = msgspec.Raw()
 
 
-class Line(msgspec.Struct, frozen=True, rename="camel"):
-    """A line with its top-level keys; whatever may be missing in some version is optional."""
+class Spent(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What a session says that it used of one model so far; `input_tokens` excludes the cache."""
 
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    thinking_tokens: Count = 0
+    cache_read_input_tokens: Count = 0
+    cache_creation_input_tokens: Count = 0
+    cache_creation_5m_input_tokens: Count = msgspec.field(
+        default=0, name="cacheCreationEphemeral5mInputTokens"
+    )
+    cache_creation_1h_input_tokens: Count = msgspec.field(
+        default=0, name="cacheCreationEphemeral1hInputTokens"
+    )
+
+
+class Line(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A line with its top-level keys; whatever may be missing in some version is optional.
+
+    The keys of a reply come first, in the order in which versions write them: the decoder looks for
+    each where the one before was.
+    """
+
+    is_sidechain: bool | None = None
+    cwd: str | None = None
+    session_id: str | None = None
+    version: str | None = None
+    prompt_id: str | None = None
+    message: Message | None = None
+    requested_model: str | None = None
     type: str | None = None
-    subtype: str | None = None
     uuid: str | None = None
     timestamp: str | None = None
-    session_id: str | None = None
     request_session_id: str | None = None
-    version: str | None = None
-    cwd: str | None = None
-    is_sidechain: bool | None = None
-    prompt_id: str | None = None
+    tool_use_result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    subtype: str | None = None
     prompt_source: str | None = None
     is_meta: bool | None = None
     is_compact_summary: bool | None = None
     is_api_error_message: bool | None = None
     is_aborted_mid_stream: bool | None = None
+    error: msgspec.Raw = msgspec.Raw()
+    api_error_type: msgspec.Raw = msgspec.Raw()
     duration_ms: int | float | None = None
-    tool_use_result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    message: Message | None = None
+    model_usage: dict[str, Spent] | None = None
     content: msgspec.Raw = msgspec.Raw()
 
 
@@ -74,54 +102,31 @@ class BadLineError(ValueError):
     """The line is no JSON object, whole or in part."""
 
 
-_typed = msgspec.json.Decoder(Line)
-_untyped = msgspec.json.Decoder(dict[str, Any])
+UNREAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that the typed decoder raises."""
+typed = msgspec.json.Decoder(Line).decode
+"""Reads a line as all known versions write it, the quickest way. Raises UNREAD on any other."""
+_anything = msgspec.json.Decoder()
+_untyped = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-_TOOL_RESULT = re.compile(
-    rb'\{(?:(?!"message")"[A-Za-z_]+":(?:"[^"\\]*"|null|true|false|\d+),)*+'
-    rb'"message":\{"role":"user","content":\[\{(?:"tool_use_id":"[^"\\]*",)?"type":"tool_result"'
-)
-_CONTENT = re.compile(
-    rb'\{(?:(?!"message")"[A-Za-z_]+":(?:"[^"\\]*"|null|true|false|\d+),)*+'
-    rb'"message":\{(?:(?!"content")"[a-z_]+":(?:"[^"\\]*"|null),)*+"content":\['
-)
-_AFTER_CONTENT = b'],"stop_reason":'
-_LAST_WRITE = re.compile(rb'\{"(?:parentUuid|type)":')
-
-
-def matters(data: bytes) -> bool:
-    """Tell whether the line can be one that counting needs; false only where it surely is none.
-
-    Inside a JSON string every quote is escaped, so a quoted word is found in no text, only where
-    it is a key or a value.
-    """
-    head = _TOOL_RESULT.match(data)
-    if head is not None and b'"type":"user"' in head[0]:
-        return False
-    if b'"assistant"' in data:
-        return True
-    if b'"user"' in data:
-        return b'"tool_result"' not in data
-    if b'"system"' in data:
-        return b'"stop_hook_summary"' in data or b'"turn_duration"' in data
-    return b'"queue-operation"' in data
+_LATER_WRITE = re.compile(rb'\{"(?:parentUuid|type)":')
+_MOST_WRITES = 4096
+_HALF_CHARACTER = b"\\ud"
 
 
 def decode(data: bytes) -> Line:
     """Read one line. Raises BadLineError."""
-    line = _without_content(data)
-    if line is not None:
-        return line
     try:
-        return _typed.decode(data)
-    except msgspec.DecodeError:
+        return typed(data)
+    except UNREAD:
         return _by_hand(data)
 
 
 def last_write(data: bytes) -> bytes | None:
     """Return what a later writer put behind a line that its writer never finished, if anything."""
-    starts = [match.start() for match in _LAST_WRITE.finditer(data)]
-    return next((data[start:] for start in starts if start and _is_json(data[start:])), None)
+    # Only one start leads to an object that ends where the line does: the nested ones end before.
+    starts = [match.start() for match in _LATER_WRITE.finditer(data)][-_MOST_WRITES:]
+    return next((data[at:] for at in reversed(starts) if at and _is_whole(data[at:])), None)
 
 
 def text_of(line: Line) -> str:
@@ -134,9 +139,22 @@ def text_of_queued(line: Line) -> str:
     return _first_text(line.content)
 
 
+def error_of(line: Line) -> str:
+    """Return the kind of API error that a line tells of, "" where it names none in a plain word."""
+    told = (line.error, line.api_error_type)
+    return next(filter(None, (failure_kind(_content(bytes(each))) for each in told)), "")
+
+
+def is_result(line: Line) -> bool:
+    """Tell whether a user line holds a tool's result."""
+    if line.tool_use_result is not msgspec.UNSET:
+        return True
+    blocks = _blocks(line.message.content) if line.message else []
+    return any(isinstance(each, dict) and each.get("type") == "tool_result" for each in blocks)
+
+
 def _first_text(raw: msgspec.Raw) -> str:
-    content = json.loads(bytes(raw)) if bytes(raw) else ""
-    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    blocks = _blocks(raw)
     first = blocks[0] if blocks and isinstance(blocks[0], dict) else {}
     match first.get("type"):
         case "text":
@@ -147,21 +165,18 @@ def _first_text(raw: msgspec.Raw) -> str:
             return ""
 
 
-def _without_content(data: bytes) -> Line | None:
-    """Read a reply past its content, where the line has the one shape in which that is safe."""
-    head = _CONTENT.match(data)
-    if head is None:
-        return None
-    after = data.rfind(_AFTER_CONTENT)
-    if after < head.end() or data.find(_AFTER_CONTENT, head.end(), after) >= 0:
-        return None
+def _blocks(raw: msgspec.Raw) -> list[Any]:
+    content = _content(bytes(raw))
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
+
+
+def _content(raw: bytes) -> object:
+    if not raw:
+        return ""
     try:
-        line = _typed.decode(head[0] + data[after:])
-    except msgspec.DecodeError:
-        return None
-    message = line.message
-    is_whole = line.type == "assistant" and line.uuid and message and message.usage
-    return line if is_whole else None
+        return _anything.decode(raw)
+    except UNREAD:
+        return _parsed(raw)
 
 
 def _by_hand(data: bytes) -> Line:
@@ -175,19 +190,25 @@ def _by_hand(data: bytes) -> Line:
         content = msgspec.Raw(json.dumps(message.get("content", "")).encode())
         inner = {**_kept(message, Message), "usage": _usage(message.get("usage"))}
         kept["message"] = Message(**{**inner, "content": content})
-    kept["content"] = msgspec.Raw(json.dumps(found.get("content", "")).encode())
+    for key in {"content", "error", "apiErrorType"} & found.keys():
+        kept[key] = msgspec.Raw(json.dumps(found[key]).encode())
+    kept["modelUsage"] = _spent(found.get("modelUsage"))
     names = {field.encode_name: field.name for field in msgspec.structs.fields(Line)}
     return Line(**{names[key]: value for key, value in kept.items()})
 
 
 def _object(data: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(data.decode("utf-8", "replace"), parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        raise BadLineError(str(error)) from error
+    found = _parsed(data)
     if not isinstance(found, dict):
         raise BadLineError("not an object")
     return found
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        return json.loads(data.decode("utf-8", "replace"), parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise BadLineError(str(error)) from error
 
 
 def _usage(found: object) -> Usage | None:
@@ -206,9 +227,26 @@ def _usage(found: object) -> Usage | None:
     )
 
 
+def _spent(found: object) -> dict[str, Spent] | None:
+    try:
+        told = msgspec.convert(found, dict[str, Spent] | None)
+    except msgspec.ValidationError:
+        return None
+    return told and {_characters(model): spent for model, spent in told.items()}
+
+
+def _characters(text: str) -> str:
+    """Half a surrogate pair is no character, and nothing that stores text takes it."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _count(found: object, key: str) -> int | None:
     value = found.get(key) if isinstance(found, dict) else None
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    if value > MOST_TOKENS:
+        raise BadLineError("more tokens than there can be")
+    return max(0, int(value))
 
 
 def _kept(found: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
@@ -218,17 +256,23 @@ def _kept(found: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
         value = found.get(field.encode_name)
         if isinstance(value, dict | list):
             continue
-        if isinstance(value, str):
-            # Half a pair is no character, and nothing that stores text takes it.
-            value = value.encode("utf-8", "replace").decode()
+        whole = _characters(value) if isinstance(value, str) else value
         try:
-            kept[field.encode_name] = msgspec.convert(value, field.type)
+            kept[field.encode_name] = msgspec.convert(whole, field.type)
         except msgspec.ValidationError:
             continue
     return kept
 
 
-def _is_json(data: bytes) -> bool:
+def _is_whole(data: bytes) -> bool:
+    try:
+        _untyped.decode(data)
+    except UNREAD:
+        return _HALF_CHARACTER in data and _is_whole_by_hand(data)
+    return True
+
+
+def _is_whole_by_hand(data: bytes) -> bool:
     try:
         _object(data)
     except BadLineError:

@@ -20,7 +20,7 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=2**40)]
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class Tokens(msgspec.Struct, frozen=True, gc=False):
     """Token counts as Codex writes them: cache inside input, reasoning inside output."""
 
     input_tokens: Count = 0
@@ -30,11 +30,11 @@ class Tokens(msgspec.Struct, frozen=True):
     reasoning_output_tokens: Count = 0
 
 
-class Git(msgspec.Struct, frozen=True):
+class Git(msgspec.Struct, frozen=True, gc=False):
     repository_url: str | None = None
 
 
-class SessionMeta(msgspec.Struct, frozen=True):
+class SessionMeta(msgspec.Struct, frozen=True, gc=False):
     """The first line; further ones are copies of a parent's."""
 
     id: str
@@ -50,7 +50,7 @@ class SessionMeta(msgspec.Struct, frozen=True):
     git: Git | None = None
 
 
-class TurnContext(msgspec.Struct, frozen=True):
+class TurnContext(msgspec.Struct, frozen=True, gc=False):
     """Written once per turn, or per model request up to 0.98, which has no turn id."""
 
     turn_id: str | None = None
@@ -58,7 +58,7 @@ class TurnContext(msgspec.Struct, frozen=True):
     cwd: str | None = None
 
 
-class UsageRecord(msgspec.Struct, frozen=True):
+class UsageRecord(msgspec.Struct, frozen=True, gc=False):
     """`token_usage_record`: one model response, since 0.153."""
 
     usage: Tokens
@@ -68,22 +68,22 @@ class UsageRecord(msgspec.Struct, frozen=True):
     thread_token_usage: Tokens | None = None
 
 
-class TokenInfo(msgspec.Struct, frozen=True):
+class TokenInfo(msgspec.Struct, frozen=True, gc=False):
     total_token_usage: Tokens
     last_token_usage: Tokens
 
 
-class TokenCount(msgspec.Struct, frozen=True):
+class TokenCount(msgspec.Struct, frozen=True, gc=False):
     """`token_count`: the running total; `info` is missing where only rate limits are told."""
 
     info: TokenInfo | None = None
 
 
-class TaskStarted(msgspec.Struct, frozen=True):
+class TaskStarted(msgspec.Struct, frozen=True, gc=False):
     turn_id: str | None = None
 
 
-class TaskComplete(msgspec.Struct, frozen=True):
+class TaskComplete(msgspec.Struct, frozen=True, gc=False):
     """`started_at` and `error` are written since 0.145, `duration_ms` since 0.131."""
 
     turn_id: str | None = None
@@ -93,13 +93,13 @@ class TaskComplete(msgspec.Struct, frozen=True):
     duration_ms: Milliseconds | None = None
 
 
-class TurnAborted(msgspec.Struct, frozen=True):
+class TurnAborted(msgspec.Struct, frozen=True, gc=False):
     turn_id: str | None = None
     started_at: Seconds | None = None
     duration_ms: Milliseconds | None = None
 
 
-class UserMessage(msgspec.Struct, frozen=True):
+class UserMessage(msgspec.Struct, frozen=True, gc=False):
     """A person's prompt, up to 0.149. The text is only ever compared, never kept."""
 
     message: str | None = None
@@ -117,7 +117,7 @@ Said: TypeAlias = (
 )
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """What one line said, and when it was written: 0 where it tells no plausible time."""
 
     at_ms: int
@@ -134,13 +134,17 @@ class Skipped(Enum):
 Payload = TypeVar("Payload", bound=Said)
 
 
-class _Line(msgspec.Struct, Generic[Payload]):
+class _Line(msgspec.Struct, Generic[Payload], gc=False):
     timestamp: str
     payload: Payload
 
 
 class _SubType(msgspec.Struct):
     type: str = ""
+
+
+class _Compacted(msgspec.Struct, rename={"record": "latest_token_usage_record"}):
+    record: Any = None
 
 
 class _Shape(msgspec.Struct):
@@ -161,19 +165,22 @@ _KINDS: dict[str, type[Said]] = {
     "event_msg:turn_aborted": TurnAborted,
     "event_msg:user_message": UserMessage,
 }
-_DECODERS = {
+DECODERS: dict[bytes, msgspec.json.Decoder[Any]] = {
     name.encode(): msgspec.json.Decoder(_Line[kind])  # type: ignore[valid-type]  # - a generic, filled in at run time
     for name, kind in _KINDS.items()
 }
 _SHAPE = msgspec.json.Decoder(_Shape)
+_COMPACTED = msgspec.json.Decoder(_Compacted)
 _SUB_TYPE = msgspec.json.Decoder(_SubType)
-_START = b'{"timestamp":"'
+START = b'{"timestamp":"'
+"""How Codex begins a line, and how half a line betrays that another one follows it."""
+
 _HEAD = re.compile(
-    _START
+    START
     + rb'(?P<at>[^"\\]+)",(?:"ordinal":\d+,)?"type":"(?P<type>[a-z_]+)",'
     + rb'"payload":\{(?:"type":"(?P<sub>[a-z_]+)")?'
 )
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(data: bytes) -> Event | Skipped:
@@ -181,11 +188,22 @@ def decode(data: bytes) -> Event | Skipped:
     if not data.strip():
         return Skipped.OTHER
     head = _HEAD.match(data)
-    name = _name(head) if head and data.find(_START, 1) < 0 else None
+    name = _name(head) if head and data.find(START, 1) < 0 else None
     if name is None:
         return _decode_whole(data)
-    decoder = _DECODERS.get(name)
+    decoder = DECODERS.get(name)
     return Skipped.OTHER if decoder is None else _event(decoder, data)
+
+
+def holds_record_copy(data: bytes) -> bool:
+    """Tell whether a line that gave no event is a compaction's, with a copy of a usage record."""
+    if b'"latest_token_usage_record"' not in data:
+        return False
+    try:
+        shape = _SHAPE.decode(data)
+        return shape.type == "compacted" and bool(_COMPACTED.decode(shape.payload).record)
+    except UNREADABLE:
+        return False
 
 
 def moment(data: bytes) -> int | None:
@@ -193,7 +211,7 @@ def moment(data: bytes) -> int | None:
     head = _HEAD.match(data)
     try:
         text = head["at"].decode() if head else _SHAPE.decode(data).timestamp
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return clock.told_ms(text) or None
 
@@ -210,21 +228,21 @@ def _decode_whole(data: bytes) -> Event | Skipped:
         name = shape.type
         if name == "event_msg":
             name += ":" + _SUB_TYPE.decode(shape.payload).type
-    except _UNREADABLE:
+    except UNREADABLE:
         return _decode_last(data)
-    decoder = _DECODERS.get(name.encode())
+    decoder = DECODERS.get(name.encode())
     return Skipped.OTHER if decoder is None else _event(decoder, data)
 
 
 def _decode_last(data: bytes) -> Event | Skipped:
     """Decode what follows half a line: a writer was killed there, and the next one went on."""
-    start = data.rfind(_START)
+    start = data.rfind(START)
     return decode(data[start:]) if start > 0 else Skipped.BAD
 
 
 def _event(decoder: msgspec.json.Decoder[_Line[Any]], data: bytes) -> Event | Skipped:
     try:
         line = decoder.decode(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Skipped.BAD
     return Event(clock.told_ms(line.timestamp), line.payload)

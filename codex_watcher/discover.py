@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from telemhq_agents.tail import COMPRESSED_SUFFIX, is_regular
+from telemhq_agents.tail import COMPRESSED_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,24 +41,42 @@ def discover(root: Path) -> list[Rollout]:
     the archived. Folders that are missing or closed to us hold nothing.
     """
     found: dict[str, Rollout] = {}
-    for path in sorted(_log_files(root), key=lambda path: path.suffix == COMPRESSED_SUFFIX):
-        rollout = _named(path, root)
+    entries = [entry for folder in FOLDERS for entry in _log_files(str(root / folder))]
+    for entry in sorted(entries, key=lambda entry: entry.name.endswith(COMPRESSED_SUFFIX)):
+        rollout = _named(entry, root)
         found.setdefault(rollout.file_key, rollout)
     return [found[key] for key in sorted(found)]
 
 
-def _log_files(root: Path) -> Iterator[Path]:
-    for folder in FOLDERS:
-        for where, _, names in os.walk(root / folder):
-            for name in names:
-                path = Path(where, name)
-                if name.removesuffix(COMPRESSED_SUFFIX).endswith(".jsonl") and is_regular(path):
-                    yield path
+def _log_files(folder: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _log_files(entry.path)
+        elif entry.name.endswith((".jsonl", ".jsonl" + COMPRESSED_SUFFIX)) and _is_regular(entry):
+            yield entry
 
 
-def _named(path: Path, root: Path) -> Rollout:
-    plain_name = path.name.removesuffix(COMPRESSED_SUFFIX)
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a name leads to a regular file: a pipe would keep its reader waiting forever.
+
+    What we may not ask about is left to its reader, who will say so.
+    """
+    try:
+        return entry.is_file()
+    except OSError:
+        return True
+
+
+def _named(entry: os.DirEntry[str], root: Path) -> Rollout:
+    plain_name = entry.name.removesuffix(COMPRESSED_SUFFIX)
+    path = Path(entry.path)
     match = _NAME.fullmatch(plain_name.removesuffix(".jsonl"))
     if match is None:
         return Rollout(path, path.relative_to(root).with_name(plain_name).as_posix())
-    return Rollout(path, match["key"], match["thread"], match["segment"] is not None)
+    key, thread, segment = match.groups()
+    return Rollout(path, key, thread, segment is not None)

@@ -7,31 +7,31 @@ counts and what does not is told in docs/explanation/counting.md.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
-from uuid import UUID
 
-import msgspec
-
+from codex_watcher import ends
 from codex_watcher.decode import (
     Event,
     SessionMeta,
     TaskComplete,
     TaskStarted,
     TokenCount,
+    TokenInfo,
     TurnAborted,
     TurnContext,
     UsageRecord,
     UserMessage,
 )
-from codex_watcher.spend import Parts, fitted, growth, parts
+from codex_watcher.identity import count_key, names_parent, turn_key, uuid7_ms
+from codex_watcher.spend import NOTHING, Parts, Rule, fitted, judge, parts
+from codex_watcher.state import FoldState, History, OpenTurn
 from telemhq_agents import clock
 from telemhq_agents.privacy import repository_name
-from telemhq_agents.usage import RULE_VERSION, Place, Source, Turn, TurnStatus, UsageFact
+from telemhq_agents.usage import Place, Source, Turn, TurnStatus, UsageFact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from telemhq_agents.collecting import Namer
 
 UNKNOWN_MODEL = "unknown"
@@ -41,96 +41,44 @@ LONG_AFTER_MS = 60_000
 """A turn's first line is written when it begins; one that is written this much later is a copy."""
 
 
-class History(StrEnum):
-    """Whether what is being read is the thread's own.
-
-    UNDECIDED: no turn's age has spoken yet. COPIED: the log shows a parent and a turn older than
-    the thread, so all up to the first turn that is not older is the parent's. OWN: that turn was
-    seen, or there is no parent.
-    """
-
-    UNDECIDED = "undecided"
-    COPIED = "copied"
-    OWN = "own"
-
-
-class OpenTurn(msgspec.Struct):
-    """A turn without an end so far.
-
-    `told`: something beside its start spoke of it. A review's turn starts in the parent's log too,
-    where nothing more is ever said of it. `nameless`: the log gave it no id (≤ 0.98).
-    """
-
-    started_ms: int
-    last_ms: int
-    cwd: str
-    model: str
-    told: bool = False
-    has_context: bool = False
-    nameless: bool = False
-
-
-class FoldState(msgspec.Struct):
-    """Where the fold of one rollout stands; a JSON value, so that reading resumes anywhere.
-
-    `repository` is the name in the remote's URL, which itself may hold a secret and is not kept.
-    `last_ms` is the last plausible time told, which a line without one was written at.
-    `copied_counts` is how many token counts at the beginning are still to be passed over, where
-    only a comparison with the parent's log could tell.
-    """
-
-    thread: str
-    rule_version: int = RULE_VERSION
-    known: bool = False
-    session: str = ""
-    provider: str = ""
-    cli_version: str = ""
-    home: str = ""
-    repository: str = ""
-    has_parent: bool = False
-    last_ms: int = 0
-    estimate: str = ""
-    history: History = History.UNDECIDED
-    copied_counts: int = 0
-    base: Parts | None = None
-    recorded: bool = False
-    model: str = ""
-    cwd: str = ""
-    has_turn_ids: bool = False
-    current: str = ""
-    ended: str = ""
-    open: dict[str, OpenTurn] = msgspec.field(default_factory=dict)
-
-
 class ThreadFold:
     """Takes the events of one rollout in order and collects facts and turns.
 
-    `written_ms` is when the file was last written, for a log that tells no time at all.
+    `written_ms` is when the file was last written, for a log that tells no time at all. `observer`
+    is told of every line with usage what became of it: the rule, the tokens, the fact if any.
     """
 
-    def __init__(self, state: FoldState, namer: Namer, written_ms: int) -> None:
+    def __init__(
+        self,
+        state: FoldState,
+        namer: Namer,
+        written_ms: int,
+        observer: Callable[[Rule, Parts, UsageFact | None], None] | None = None,
+    ) -> None:
         self.state = state
         self.facts: list[UsageFact] = []
         self.turns: list[Turn] = []
         self._namer = namer
+        self._places: dict[tuple[str, str, str], Place] = {}
         self._written_ms = written_ms
+        self._observer = observer
 
     def take(self, event: Event) -> None:
         """Add what `event` tells."""
         said, at_ms = event.said, self._time(event)
         match said:
-            case SessionMeta():
-                self._meet(said)
+            case TokenCount():
+                self._count(said, at_ms)
+            case UsageRecord():
+                self._record(said, at_ms)
             case TurnContext() | TaskStarted():
                 self._begin(said, at_ms)
             case TaskComplete() | TurnAborted():
                 self._end(said, at_ms)
             case UserMessage():
                 self._prompt(at_ms)
-            case UsageRecord():
-                self._record(said, at_ms)
-            case TokenCount():
-                self._count(said, at_ms)
+            case SessionMeta():
+                self._meet(said)
             case _:
                 assert_never(said)
 
@@ -149,10 +97,11 @@ class ThreadFold:
     def _time(self, event: Event) -> int:
         """Return when the event was, 0 where nothing in the log tells; keys are made of it."""
         state = self.state
-        if not (event.at_ms or state.last_ms):
+        if event.at_ms:
+            state.last_ms = event.at_ms
+        elif not state.last_ms:
             born = uuid7_ms(state.thread) or 0
             state.last_ms = born if clock.is_plausible(born) else 0
-        state.last_ms = event.at_ms or state.last_ms
         return state.last_ms
 
     def _is_own(self) -> bool:
@@ -170,7 +119,7 @@ class ThreadFold:
         state.cli_version = meta.cli_version or ""
         state.home = state.cwd = meta.cwd or ""
         state.repository = repository_name((meta.git.repository_url if meta.git else None) or "")
-        state.has_parent = _names_parent(meta)
+        state.has_parent = names_parent(meta)
 
     def _begin(self, said: TurnContext | TaskStarted, at_ms: int) -> None:
         state, turn_id = self.state, said.turn_id or ""
@@ -194,8 +143,10 @@ class ThreadFold:
         them, unless it was written down long after it began.
         """
         state = self.state
+        if state.history is History.OWN:
+            return
         born, began = uuid7_ms(state.thread), uuid7_ms(turn_id)
-        if state.history is History.OWN or born is None or began is None:
+        if born is None or began is None:
             return
         if began < born and not state.has_parent and at_ms - began > LONG_AFTER_MS:
             state.has_parent, state.estimate = True, PARENT_NOT_NAMED
@@ -248,18 +199,19 @@ class ThreadFold:
             return
         if turn:
             self._close_all_but(turn_id)
-        started_ms = turn.started_ms if turn else _started_ms(said, at_ms)
-        told_ms = _duration_ms(said, at_ms)
+        started_ms = turn.started_ms if turn else ends.started_ms(said, at_ms)
+        told_ms = ends.duration_ms(said, at_ms)
         duration_ms = at_ms - started_ms if told_ms is None else told_ms
-        end = (at_ms, max(0, duration_ms), _status(said, turn))
-        self.turns.append(self._turn(turn_id, turn.cwd if turn else state.cwd, started_ms, end))
+        end = (at_ms, max(0, duration_ms), ends.status(said, turn))
+        cwd = turn.cwd if turn else state.cwd
+        self.turns.append(self._turn(turn_id, cwd, started_ms, end, ends.failure(said)))
         state.ended = turn_id
 
     def _is_older(self, turn_id: str) -> bool:
         """Tell whether a turn is a parent's."""
-        born, began = uuid7_ms(self.state.thread), uuid7_ms(turn_id)
         if not self.state.has_parent:
             return False
+        born, began = uuid7_ms(self.state.thread), uuid7_ms(turn_id)
         return born is not None and began is not None and began < born
 
     def _turn(
@@ -268,6 +220,7 @@ class ThreadFold:
         cwd: str,
         started_ms: int,
         end: tuple[int, int | None, TurnStatus] = (0, None, TurnStatus.RUNNING),
+        failure: str = "",
     ) -> Turn:
         state = self.state
         ended_ms, duration_ms, status = end
@@ -282,40 +235,59 @@ class ThreadFold:
             duration_ms=duration_ms,
             status=status,
             agent_version=state.cli_version,
+            failure=failure,
         )
 
     def _record(self, said: UsageRecord, at_ms: int) -> None:
         state = self.state
         thread = said.thread_id or state.thread
+        usage = parts(said.usage)
         is_foreign = state.known and thread != state.thread
         if not self._is_own() or (is_foreign and state.history is History.UNDECIDED):
+            self._pass_over(Rule.COPIED, usage)
             return
         state.recorded = True
         turn_id = said.turn_id or state.current or str(at_ms)
-        usage = parts(said.usage)
         if said.response_id:
             key = f"codex:{said.response_id}"
         else:
             total = parts(said.thread_token_usage) if said.thread_token_usage else usage
-            key = _count_key(thread, turn_id, total)
-        self._book(key, thread, turn_id, at_ms, usage)
+            key = count_key(thread, turn_id, total)
+        self._book(Rule.RECORD, key, thread, turn_id, at_ms, usage)
 
     def _count(self, said: TokenCount, at_ms: int) -> None:
         state = self.state
         if said.info is None:
+            self._pass_over(Rule.NO_TOTAL, NOTHING)
             return
-        total, last = parts(said.info.total_token_usage), parts(said.info.last_token_usage)
-        spent = growth(state.base, total, last)
-        if self._is_own() and not state.recorded and any(spent):
+        total = parts(said.info.total_token_usage)
+        rule, spent = self._spent(said.info, total)
+        if any(spent):
             turn_id = state.current or str(at_ms)
             named = state.has_turn_ids and turn_id == state.current
-            key = _count_key(state.thread, turn_id if named else at_ms, total)
-            self._book(key, state.thread, turn_id, at_ms, spent)
+            key = count_key(state.thread, turn_id if named else at_ms, total)
+            self._book(rule, key, state.thread, turn_id, at_ms, spent)
+        else:
+            self._pass_over(rule, parts(said.info.last_token_usage) if self._observer else NOTHING)
         state.base = total
         state.recorded = False
-        state.copied_counts = max(0, state.copied_counts - 1)
+        if state.copied_counts:
+            state.copied_counts -= 1
 
-    def _book(self, key: str, thread: str, turn_id: str, at_ms: int, usage: Parts) -> None:
+    def _spent(self, info: TokenInfo, total: Parts) -> tuple[Rule, Parts]:
+        if not self._is_own():
+            return Rule.COPIED, NOTHING
+        if self.state.recorded:
+            return Rule.RECORDED, NOTHING
+        return judge(self.state.base, total, parts(info.last_token_usage))
+
+    def _pass_over(self, rule: Rule, told: Parts) -> None:
+        if self._observer is not None:
+            self._observer(rule, told, None)
+
+    def _book(  # noqa: PLR0917 - called for every response, and keywords cost time
+        self, rule: Rule, key: str, thread: str, turn_id: str, at_ms: int, usage: Parts
+    ) -> None:
         state = self.state
         if thread == state.thread:
             if turn_id not in state.open:
@@ -342,63 +314,15 @@ class ThreadFold:
             estimate=state.estimate or ("" if model else MODEL_NOT_NAMED),
         )
         self.facts.append(fact)
+        if self._observer is not None:
+            self._observer(rule, tokens, fact)
 
     def _place(self, cwd: str) -> Place:
         """Name a place; the remote that the log tells is that of the directory it began in."""
-        home = self.state.home
-        inside = cwd == home or cwd.startswith(home.rstrip("/\\") + "/")
-        return self._namer.place(cwd, self.state.repository if home and inside else "")
-
-
-def turn_key(thread: str, turn_id: str) -> str:
-    """Return the key that a turn has in every ledger."""
-    return f"codex:{thread}:{turn_id}"
-
-
-def uuid7_ms(text: str) -> int | None:
-    """Return the time a UUIDv7 was made (RFC 9562, section 5.7), None for any other id."""
-    try:
-        made = UUID(text)
-    except ValueError:
-        return None
-    return made.int >> 80 if made.version == 7 else None  # noqa: PLR2004 - the version's number
-
-
-def _names_parent(meta: SessionMeta) -> bool:
-    """Tell whether a first line says that its thread came out of another one."""
-    history = (meta.history_base or {}).get("thread_id", meta.id)
-    # A thread that a person began names its program; any other's source is an object.
-    made_by_thread = isinstance(meta.source, dict)
-    is_child = bool(meta.forked_from_id or meta.parent_thread_id)
-    return is_child or made_by_thread or history != meta.id
-
-
-def _count_key(thread: str, moment: str | int, total: Parts) -> str:
-    """Return the key of a response without an id; what is in it survives a rewrite of the log."""
-    source = json.dumps([thread, moment, total]).encode()
-    return f"codex:count:{hashlib.sha256(source).hexdigest()[:40]}"
-
-
-def _duration_ms(said: TaskComplete | TurnAborted, at_ms: int) -> int | None:
-    """Return how long the turn took, None where the log does not tell or can't be believed."""
-    told_ms = said.duration_ms
-    return told_ms if told_ms is None or clock.is_plausible(at_ms - told_ms) else None
-
-
-def _started_ms(said: TaskComplete | TurnAborted, at_ms: int) -> int:
-    duration_ms = _duration_ms(said, at_ms)
-    if duration_ms is not None:
-        return at_ms - duration_ms
-    told_ms = 0 if said.started_at is None else int(said.started_at * 1000)
-    return min(at_ms, told_ms) if clock.is_plausible(told_ms) else at_ms
-
-
-def _status(said: TaskComplete | TurnAborted, turn: OpenTurn | None) -> TurnStatus:
-    if isinstance(said, TurnAborted):
-        return TurnStatus.INTERRUPTED
-    if said.error is not None:
-        return TurnStatus.ERROR
-    # Before 0.145 (no `started_at`) a failure shows only as an answer that is missing.
-    tells_errors = said.started_at is not None or turn is None or not turn.has_context
-    answered = said.last_agent_message is not None
-    return TurnStatus.SUCCESS if tells_errors or answered else TurnStatus.ERROR
+        home, repository = self.state.home, self.state.repository
+        place = self._places.get((cwd, home, repository))
+        if place is None:
+            inside = cwd == home or cwd.startswith(home.rstrip("/\\") + "/")
+            place = self._namer.place(cwd, repository if home and inside else "")
+            self._places[cwd, home, repository] = place
+        return place

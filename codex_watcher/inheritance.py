@@ -22,7 +22,7 @@ from codex_watcher.decode import (
     decode,
     moment,
 )
-from codex_watcher.fold import uuid7_ms
+from codex_watcher.identity import uuid7_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -52,7 +52,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A tracker that a source of this machine is sent to, since `born_ms`."""
+    """A tracker that a source of this machine is sent to, since `born_ms`.
+
+    `name_key` is what the account's members hash project names under, "" where nobody told it.
+    """
 
     id: str
     ping_url: str
@@ -60,6 +63,7 @@ class Destination:
     profile: str = ""
     label: str = ""
     born_ms: int = 0
+    name_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

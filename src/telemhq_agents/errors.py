@@ -9,6 +9,7 @@ TelemhqError            1  something known went wrong
 ├── RefusedError        5  the server said no (a problem body), `status` and `problem` tell why
 ├── UnreachableError    6  the server gave no answer
 └── DamagedError        7  a file of ours (ledger, spool) cannot be read
+    └── BrokenLedgerError  the ledger's content is damaged: it is moved away and made again
 
 A message says what happened, to which input, and `next_step` what to do about it.
 """
@@ -71,3 +72,7 @@ class DamagedError(TelemhqError):
     """A file of ours cannot be read."""
 
     exit_code = 7
+
+
+class BrokenLedgerError(DamagedError):
+    """The ledger's content is damaged; another one can be made of logs and backups."""

@@ -34,6 +34,21 @@ class Locations(NamedTuple):
         return self.config / "credentials.json"
 
     @property
+    def own_prices(self) -> Path:
+        """The user's own prices, TOML."""
+        return self.config / "prices.toml"
+
+    @property
+    def downloaded_prices(self) -> Path:
+        """A table of prices that is newer than this version's own, if one was downloaded."""
+        return self.data / "prices.json"
+
+    @property
+    def backups(self) -> Path:
+        """Exports and backups of the ledger, from which a damaged one is rebuilt."""
+        return self.data / "backups"
+
+    @property
     def ledger(self) -> Path:
         """The machine's own store of usage facts, cursors and outbox: SQLite, mode 0600."""
         return self.data / "ledger.sqlite3"
@@ -44,9 +59,19 @@ class Locations(NamedTuple):
         return self.data / "spool"
 
     @property
+    def prompts(self) -> Path:
+        """The log of prompts, where the privacy level asks for one: mode 0600, never sent."""
+        return self.data / "prompts.jsonl"
+
+    @property
     def locks(self) -> Path:
         """Lock files: one for booking, one for the running agent."""
         return self.data / "locks"
+
+    @property
+    def agent_log(self) -> Path:
+        """What the background agent says, mode 0600; the one before is beside it, as `.1`."""
+        return self.data / "agent.log"
 
 
 def ours(environ: Mapping[str, str] = os.environ) -> Locations:
@@ -90,3 +115,22 @@ def claude_homes(environ: Mapping[str, str] = os.environ) -> list[Path]:
         return [Path(named)]
     xdg = environ.get("XDG_CONFIG_HOME")
     return [Path.home() / ".claude", (Path(xdg) if xdg else Path.home() / ".config") / "claude"]
+
+
+def systemd_units(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where a user's own systemd units lie (systemd.unit(5))."""
+    named = environ.get("XDG_CONFIG_HOME", "")
+    root = Path(named) if os.path.isabs(named) else Path.home() / ".config"  # noqa: PTH117 - as a text it may be empty
+    return root / "systemd" / "user"
+
+
+def launch_agents() -> Path:
+    """Return where a user's own launchd agents lie on macOS (launchd.plist(5))."""
+    return Path.home() / "Library" / "LaunchAgents"
+
+
+def claude_managed_settings(platform: str = PLATFORM) -> Path:
+    """Return where an organisation's settings for Claude Code lie (its settings reference)."""
+    if platform == "darwin":
+        return Path("/Library/Application Support/ClaudeCode")
+    return Path("C:/Program Files/ClaudeCode" if platform == "win32" else "/etc/claude-code")

@@ -6,11 +6,12 @@ dataclasses: a first reading makes tens of thousands of them.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from msgspec import Struct
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 """Version of the counting rules that booked a fact (docs/explanation/counting.md)."""
 
 MOST_TOKENS = 2**40
@@ -86,7 +87,8 @@ class Turn(Struct, frozen=True, array_like=True, gc=False):
     again, a turn keeps the earlier start, the later end and that end's status; RUNNING never
     overwrites an end; session, thread and place are those of the sighting with the smallest
     (`precedence`, `started_ms`), the one booked first on a tie. `ended_ms` is None while no end
-    was seen; `duration_ms` is wall time where the source tells it.
+    was seen; `duration_ms` is wall time where the source tells it. `failure` is the kind of error
+    that ended it (`rate_limit`), "" where none did or nobody says which.
     """
 
     key: str
@@ -100,10 +102,26 @@ class Turn(Struct, frozen=True, array_like=True, gc=False):
     status: TurnStatus = TurnStatus.RUNNING
     agent_version: str = ""
     precedence: int = 0
+    failure: str = ""
+
+
+_KIND = re.compile(r"[a-z_]{1,40}")
+
+
+def failure_kind(told: object) -> str:
+    """Return the kind of failure that a log names, "" where what it tells is not one plain word.
+
+    Whatever else stands there may be a person's text, or hold one, and goes nowhere.
+    """
+    return told if isinstance(told, str) and _KIND.fullmatch(told) else ""
 
 
 class ActivityKind(StrEnum):
-    """What an agent did during a turn besides asking a model."""
+    """What an agent did during a turn besides asking a model.
+
+    TOOL is a call that ended well or that a person stopped, TOOL_FAILURE one that failed. PERMISSION
+    is a question to a person, PROMPT a person's own message, FAILURE what ended a turn.
+    """
 
     TOOL = "tool"
     TOOL_FAILURE = "tool_failure"

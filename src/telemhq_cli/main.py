@@ -19,11 +19,27 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments[:1] == ["ping"]:
         return _guarded(lambda: _ping(arguments[1:]))
+    if arguments[:1] == ["statusline"] and "--help" not in arguments:
+        return _guarded(lambda: _statusline(arguments[1:]))
+    if arguments == ["agent", "run"]:
+        return _guarded(_agent)
     return _guarded(lambda: _command(arguments))
+
+
+def _agent() -> int:
+    from telemhq_cli.following import run  # noqa: PLC0415 - the service's road: 4 MB less at rest
+
+    return run()
 
 
 def _ping(arguments: list[str]) -> int:
     from telemhq_cli.wrap.ping import run  # noqa: PLC0415 - the road without Typer
+
+    return run(arguments)
+
+
+def _statusline(arguments: list[str]) -> int:
+    from telemhq_cli.statusline import run  # noqa: PLC0415 - the other road without Typer
 
     return run(arguments)
 

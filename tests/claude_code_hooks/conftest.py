@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from claude_code_hooks.scan import scan
 from telemhq_agents.ledger.records import Batch, Booked, Cursor
-from telemhq_agents.usage import Place, Source, Turn, TurnStatus, UsageFact
+from telemhq_agents.usage import Place, SessionTotal, Source, Turn, TurnStatus, UsageFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,9 +29,8 @@ START = "2026-11-01T10:00:"
 LATER_MS = 1_900_000_000_000
 
 
-def merged_fact(known: UsageFact, seen: UsageFact) -> UsageFact:
+def merged_fact(known: UsageFact, seen: UsageFact, *, first: bool) -> UsageFact:
     """The rule in the docstring of UsageFact, written down a second time."""
-    first = (seen.precedence, seen.at_ms) < (known.precedence, known.at_ms)
     sizes = [one.input_tokens + one.output_tokens for one in (known, seen)]
     doubts = [one.estimate for one in (known, seen)]
     doubt = min(doubts) if sizes[0] == sizes[1] else doubts[sizes.index(max(sizes))]
@@ -53,6 +52,7 @@ def merged_turn(known: Turn, seen: Turn) -> Turn:
         ended_ms=end.ended_ms,
         duration_ms=end.duration_ms,
         status=end.status,
+        failure=end.failure,
     )
 
 
@@ -61,8 +61,11 @@ class MemoryLedger:
     """A ledger in memory."""
 
     facts: dict[str, UsageFact] = field(default_factory=dict)
+    ranks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Precedence and time of the sighting that each fact's session is from."""
     turns: dict[str, Turn] = field(default_factory=dict)
     known_cursors: dict[str, Cursor] = field(default_factory=dict)
+    session_totals: dict[tuple[str, str], SessionTotal] = field(default_factory=dict)
 
     def cursors(self, source: Source) -> Mapping[str, Cursor]:
         assert source is Source.CLAUDE
@@ -71,11 +74,19 @@ class MemoryLedger:
     def book(self, batch: Batch) -> Booked:
         before = dict(self.facts)
         for fact in batch.facts:
-            known = self.facts.get(fact.key)
-            self.facts[fact.key] = fact if known is None else merged_fact(known, fact)
+            known, rank = self.facts.get(fact.key), (fact.precedence, fact.at_ms)
+            first = known is None or rank < self.ranks[fact.key]
+            if first:
+                self.ranks[fact.key] = rank
+            merged = fact if known is None else merged_fact(known, fact, first=first)
+            self.facts[fact.key] = merged
         for turn in batch.turns:
             known_turn = self.turns.get(turn.key)
             self.turns[turn.key] = turn if known_turn is None else merged_turn(known_turn, turn)
+        for total in batch.totals:
+            told = self.session_totals.get((total.session_id, total.model))
+            if told is None or total.at_ms >= told.at_ms:
+                self.session_totals[total.session_id, total.model] = total
         stored = json.loads(json.dumps({each.file_key: each.state for each in batch.cursors}))
         for each in batch.cursors:
             self.known_cursors[each.file_key] = replace(each, state=stored[each.file_key])
@@ -212,6 +223,11 @@ class Lines:
         content = [{"tool_use_id": "toolu_1", "type": "tool_result", "content": text}]
         message = {"role": "user", "content": content}
         return self.line("user", seconds, message=message, toolUseResult={"stdout": text})
+
+    def cost_state(self, model: str = "claude-opus-5-5", **counts: int) -> dict[str, Any]:
+        names = {"input": "inputTokens", "output": "outputTokens", "read": "cacheReadInputTokens"}
+        spent = {names.get(name, name): count for name, count in counts.items()}
+        return {"type": "cost-state", "sessionId": self.session, "modelUsage": {model: spent}}
 
     def system(self, seconds: float, subtype: str, **changes: Any) -> dict[str, Any]:
         return self.line("system", seconds, subtype=subtype, **changes)

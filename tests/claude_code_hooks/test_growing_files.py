@@ -10,9 +10,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_code_hooks.decode import decode, matters
-from claude_code_hooks.fold import FoldState, TranscriptFold
+from claude_code_hooks.decode import decode
+from claude_code_hooks.fold import TranscriptFold
 from claude_code_hooks.scan import scan
+from claude_code_hooks.state import FoldState
 from telemhq_agents.ledger.records import Batch
 from telemhq_agents.usage import TurnStatus
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
     from tests.claude_code_hooks.conftest import Home, Lines, MemoryLedger, PlainNamer
 
-KINDS = "prompt machine working partial final error stop duration interrupt side copy result queue other again"
+KINDS = "cost prompt machine working partial final error stop duration interrupt side copy result queue other again"
 STEPS = st.sampled_from(KINDS.split())
 
 
 def step(lines: Lines, name: str, second: int) -> dict[str, Any]:
     made: dict[str, dict[str, Any]] = {
+        "cost": lines.cost_state(input=second * 100),
         "prompt": lines.prompt(second),
         "machine": lines.prompt(second, promptSource="system"),
         "working": lines.reply(second, f"m{second}", stop="tool_use"),
@@ -64,20 +66,25 @@ def test_wherever_a_reading_stops_the_sums_and_runs_are_those_of_one_reading(
     def read(stops: set[int]) -> MemoryLedger:
         ledger, state = new_ledger(), FoldState()
         fold = TranscriptFold(state, new_namer(), "s1", 5)
+
+        def book() -> None:
+            facts, turns, totals = fold.drain()
+            ledger.book(Batch(facts=facts, turns=turns, totals=totals))
+
         for index, line in enumerate(data):
             if index in stops:
-                ledger.book(Batch(*fold.drain()))
+                book()
                 stored = json.loads(json.dumps(msgspec.to_builtins(fold.state)))
                 fold = TranscriptFold(msgspec.convert(stored, FoldState), new_namer(), "s1", 5)
-            if matters(line):
-                fold.take(decode(line))
-        ledger.book(Batch(*fold.drain()))
+            fold.take(decode(line))
+        book()
         return ledger
 
     once, often = read(set()), read(cuts)
 
     assert often.facts == once.facts
     assert often.turns == once.turns
+    assert often.session_totals == once.session_totals
 
 
 def test_only_what_was_appended_is_read(home: Home, lines: Lines) -> None:

@@ -83,6 +83,7 @@ def test_runs_that_ended_in_an_api_error_failed(read: MemoryLedger) -> None:
 
     assert {read.turns[key].session_id[:8] for key in failed} == {"646af6f1", "6c293cec"}
     assert set(read.statuses().values()) == {TurnStatus.SUCCESS, TurnStatus.ERROR}
+    assert [read.turns[key].failure for key in failed] == ["unknown", "server_error"]
 
 
 def test_a_sub_agents_replies_belong_to_the_run_that_sent_it(read: MemoryLedger) -> None:

@@ -116,6 +116,66 @@ def test_a_run_that_ends_in_an_api_error_failed_whatever_follows(home: Home, lin
     assert home.ledger.only_turn().status is TurnStatus.ERROR
 
 
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({"error": "rate_limit"}, "rate_limit"),
+        ({"error": "unknown", "apiErrorType": "api_error"}, "unknown"),
+        ({"apiErrorType": "overloaded_error"}, "overloaded_error"),
+        ({"error": None, "apiErrorType": "api_error"}, "api_error"),
+        ({"error": "The model said no"}, ""),
+        ({"error": "rate_limit\n"}, ""),
+        ({"error": "secret-4711"}, ""),
+        ({"error": "a" * 41}, ""),
+        ({"error": {"message": "no"}}, ""),
+        ({"error": "half \ud83d a pair", "apiErrorType": ["x"]}, ""),
+        ({"error": "rate_limit", "isMeta": "a kind that no version wrote"}, "rate_limit"),
+        ({}, ""),
+    ],
+)
+def test_a_run_that_failed_tells_the_kind_of_failure_and_no_text(
+    told: dict[str, Any], kind: str, home: Home, lines: Lines
+) -> None:
+    follows = lines.system(4, "turn_duration", durationMs=5)
+    home.write("s1", [lines.prompt(1), lines.api_error(3, **told), follows])
+
+    home.scan()
+
+    turn = home.ledger.only_turn()
+    assert (turn.status, turn.failure) == (TurnStatus.ERROR, kind)
+
+
+def test_the_kind_of_failure_is_remembered_from_one_reading_to_the_next(
+    home: Home, lines: Lines
+) -> None:
+    home.write("s1", [lines.prompt(1), lines.api_error(3, error="rate_limit")])
+    home.scan()
+
+    home.append("s1", lines.system(4, "turn_duration", durationMs=5))
+    home.scan()
+
+    turn = home.ledger.only_turn()
+    assert (turn.ended_ms, turn.failure) == (from_iso(lines.at(4)), "rate_limit")
+
+
+@pytest.mark.parametrize("then", ["reply", "interrupt", "prompt"])
+def test_a_run_that_did_not_fail_in_the_end_tells_no_failure(
+    then: str, home: Home, lines: Lines
+) -> None:
+    follows = {
+        "reply": lines.reply(4),
+        "interrupt": lines.prompt(4, INTERRUPT, promptSource=...),
+        "prompt": lines.prompt(4, promptId="p2"),
+    }[then]
+    kind = "rate_limit" if then == "prompt" else ""
+    failed = lines.api_error(3, error="rate_limit")
+    home.write("s1", [lines.prompt(1), lines.reply(2, "msg_0"), failed, follows])
+
+    home.scan()
+
+    assert home.ledger.turns["claude:p1"].failure == kind
+
+
 def test_a_run_that_got_over_an_api_error_succeeded(home: Home, lines: Lines) -> None:
     home.write("s1", [lines.prompt(1), lines.api_error(2), lines.reply(3)])
 

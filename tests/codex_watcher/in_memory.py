@@ -82,4 +82,5 @@ def _merged_turn(before: Turn, seen: Turn) -> Turn:
         ended_ms=end.ended_ms,
         duration_ms=end.duration_ms,
         status=end.status,
+        failure=end.failure,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -11,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codex_watcher.scan import scan
+from codex_watcher.scan import plan, scan
 from telemhq_agents import clock
+from telemhq_agents.collecting import collect
+from telemhq_agents.usage import Source
 from tests.codex_watcher.in_memory import FolderNamer, InMemoryLedger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from telemhq_agents.reading import Reading
     from telemhq_agents.usage import UsageFact
 
 MAKER = Path(__file__).resolve().parents[2] / "bench" / "make_corpus.py"
@@ -87,6 +92,42 @@ def test_a_corpus_with_every_trap_sums_to_its_truth(corpus: Path) -> None:
     assert sums(ledger, lambda fact: clock.to_iso(fact.at_ms)[:10]) == truth["by_day"]
     assert sums(ledger, lambda fact: fact.place.cwd) == truth["by_project"]
     assert (again.files_read, again.new_facts, again.changed_facts) == (0, 0, 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_two_processes_read_what_one_reads(corpus: Path) -> None:
+    alone, together = InMemoryLedger(), InMemoryLedger()
+    scan(alone, corpus / "codex", FolderNamer(), now_ms=1_900_000_000_000)
+
+    planned = plan({}, corpus / "codex", FolderNamer(), now_ms=1_900_000_000_000)
+    report = collect(together, [planned], workers=2)[Source.CODEX]
+
+    assert (report.files_read, report.problems) == (report.files, [])
+    assert (together.facts, together.turns) == (alone.facts, alone.turns)
+    assert together.cursors(Source.CODEX) == alone.cursors(Source.CODEX)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_what_a_killed_process_left_unread_is_read_the_next_time(corpus: Path) -> None:
+    home, ledger = corpus / "codex", InMemoryLedger()
+    planned = plan({}, home, FolderNamer(), now_ms=1_900_000_000_000)
+    victim = planned.jobs[len(planned.jobs) // 2]
+
+    def killed() -> Iterator[Reading]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield from victim.read()
+
+    planned.jobs[len(planned.jobs) // 2] = victim._replace(read=killed)
+    first = collect(ledger, [planned], workers=2)[Source.CODEX]
+    unread = {problem.partition(": ")[0] for problem in first.problems}
+    cursors = {cursor.path for cursor in ledger.cursors_by_key.values()}
+    second = scan(ledger, home, FolderNamer(), now_ms=1_900_000_000_000)
+    truth = json.loads((corpus / "truth.json").read_text())["codex"]
+
+    assert victim.path in unread
+    assert unread.isdisjoint(cursors)
+    assert second.files_read == len(unread)
+    assert sums(ledger, lambda fact: fact.source) == {"codex": truth["totals"]}
 
 
 @pytest.mark.parametrize(("tricks", "seed", "counted"), ONE_BY_ONE, ids=[t for t, *_ in ONE_BY_ONE])

@@ -21,8 +21,10 @@ from codex_watcher.decode import (
     UsageRecord,
     UserMessage,
 )
-from codex_watcher.fold import FoldState, ThreadFold, uuid7_ms
-from codex_watcher.spend import Parts, growth
+from codex_watcher.fold import ThreadFold
+from codex_watcher.identity import uuid7_ms
+from codex_watcher.spend import Parts, Rule, judge
+from codex_watcher.state import FoldState
 from telemhq_agents.ledger.records import Batch
 from telemhq_agents.usage import Turn, TurnStatus
 from tests.codex_watcher.in_memory import FolderNamer, InMemoryLedger
@@ -85,27 +87,75 @@ LAST: Parts = (2135, 1024, 0, 82, 33)
 
 
 @pytest.mark.parametrize(
-    ("why", "base", "total", "last", "spent"),
+    ("why", "base", "total", "last", "spent", "rule"),
     [
-        ("a first response", None, LAST, LAST, LAST),
-        ("a first total with a parent's share", None, (5270, 2048, 0, 204, 66), LAST, LAST),
-        ("a parent's total alone", None, BASE, (0, 0, 0, 0, 0), (0, 0, 0, 0, 0)),
-        ("one more response", BASE, (5270, 2048, 0, 204, 66), LAST, LAST),
-        ("written again", BASE, BASE, LAST, (0, 0, 0, 0, 0)),
-        ("an estimate after a compaction", BASE, BASE, (0, 0, 0, 0, 0), (0, 0, 0, 0, 0)),
-        ("growth that last does not tell", BASE, (5270, 2048, 0, 204, 66), (0,) * 5, LAST),
-        ("begun anew, smaller", BASE, (1000, 0, 0, 9, 0), (1000, 0, 0, 9, 0), (1000, 0, 0, 9, 0)),
-        ("begun anew, larger", BASE, (9000, 2000, 0, 200, 40), (9000, 2000, 0, 200, 40), None),
-        ("one part fell", BASE, (3200, 1000, 0, 130, 40), (65, 0, 0, 8, 7), (65, 0, 0, 8, 7)),
-        ("the same usage twice", (4100, 0, 0, 90, 0), (8200, 0, 0, 180, 0), None, None),
+        ("a first response", None, LAST, LAST, LAST, Rule.FIRST),
+        (
+            "a first total with a parent's share",
+            None,
+            (5270, 2048, 0, 204, 66),
+            LAST,
+            LAST,
+            Rule.FIRST,
+        ),
+        ("a parent's total alone", None, BASE, (0, 0, 0, 0, 0), (0, 0, 0, 0, 0), Rule.NO_SPEND),
+        ("one more response", BASE, (5270, 2048, 0, 204, 66), LAST, LAST, Rule.GREW),
+        ("written again", BASE, BASE, LAST, (0, 0, 0, 0, 0), Rule.REPEATED),
+        (
+            "an estimate after a compaction",
+            BASE,
+            BASE,
+            (0, 0, 0, 0, 0),
+            (0, 0, 0, 0, 0),
+            Rule.REPEATED,
+        ),
+        (
+            "growth that last does not tell",
+            BASE,
+            (5270, 2048, 0, 204, 66),
+            (0,) * 5,
+            LAST,
+            Rule.GREW,
+        ),
+        (
+            "begun anew, smaller",
+            BASE,
+            (1000, 0, 0, 9, 0),
+            (1000, 0, 0, 9, 0),
+            (1000, 0, 0, 9, 0),
+            Rule.ANEW,
+        ),
+        (
+            "begun anew, larger",
+            BASE,
+            (9000, 2000, 0, 200, 40),
+            (9000, 2000, 0, 200, 40),
+            None,
+            Rule.ANEW,
+        ),
+        (
+            "one part fell",
+            BASE,
+            (3200, 1000, 0, 130, 40),
+            (65, 0, 0, 8, 7),
+            (65, 0, 0, 8, 7),
+            Rule.ANEW,
+        ),
+        ("the same usage twice", (4100, 0, 0, 90, 0), (8200, 0, 0, 180, 0), None, None, Rule.GREW),
     ],
 )
 def test_what_a_running_total_says_was_spent(
-    why: str, base: Parts | None, total: Parts, last: Parts | None, spent: Parts | None
+    *,
+    why: str,
+    base: Parts | None,
+    total: Parts,
+    last: Parts | None,
+    spent: Parts | None,
+    rule: Rule,
 ) -> None:
     last = last or (4100, 0, 0, 90, 0)
 
-    assert growth(base, total, last) == (spent or last), why
+    assert judge(base, total, last) == (rule, spent or last), why
 
 
 def test_only_a_uuid_of_version_7_tells_a_time() -> None:
@@ -334,6 +384,31 @@ def test_a_log_without_any_time_is_as_old_as_its_thread_or_its_file(
     assert {turn.ended_ms for turn in fold.turns} == {None, at_ms}
     assert [fact.key for fact in fold.facts] == [fact.key for fact in again.facts]
     assert [turn.key for turn in fold.turns] == [turn.key for turn in again.turns]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"message": "lab says no", "codex_error_info": "other"}, "other"),
+        (
+            {"codex_error_info": {"response_too_many_failed_attempts": {"http_status_code": 429}}},
+            "response_too_many_failed_attempts",
+        ),
+        ({"codex_error_info": {"one": {}, "two": {}}}, ""),
+        ({"codex_error_info": {}}, ""),
+        ({"codex_error_info": {"The key says why": 1}}, ""),
+        ({"codex_error_info": "The model said no"}, ""),
+        ({"codex_error_info": "a" * 41}, ""),
+        ({"codex_error_info": ["other"]}, ""),
+        ({"message": "lab says no"}, ""),
+        ("other", ""),
+        (None, ""),
+    ],
+)
+def test_a_turn_that_failed_tells_the_kind_of_failure_and_no_text(error: Any, kind: str) -> None:
+    fold = folded(CONTEXT, TaskComplete(TURN, None, error, 1.0, 103))
+
+    assert turns(fold)[TURN].failure == kind
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from codex_watcher.scan import scan
+from codex_watcher.scan import plan, scan
 from telemhq_agents import clock
 from telemhq_agents.collecting import ScanReport
+from telemhq_agents.ledger.records import Batch
 from telemhq_agents.usage import Place, TurnStatus
 from tests.codex_watcher.in_memory import FolderNamer, InMemoryLedger
 
@@ -42,7 +43,8 @@ def truth_of(version: str) -> dict[str, Any]:
 def read(
     ledger: InMemoryLedger, home: Path, only: Path | None = None, now_ms: int = MUCH_LATER
 ) -> ScanReport:
-    return scan(ledger, home, FolderNamer(), now_ms=now_ms, only=only)
+    chosen = None if only is None else [only]
+    return scan(ledger, home, FolderNamer(), now_ms=now_ms, only=chosen)
 
 
 def ledger_of(home: Path) -> InMemoryLedger:
@@ -136,6 +138,14 @@ def test_every_own_turn_is_a_run_and_ended_as_the_log_says(
     assert states.count(TurnStatus.INTERRUPTED) == interrupted
     assert states.count(TurnStatus.RUNNING) == running
     assert {fact.turn_key for fact in ledger.facts.values()} <= ledger.turns.keys()
+
+
+def test_turns_that_failed_tell_the_kind_of_failure() -> None:
+    ledger = ledger_of(FIXTURES / "0.169.0" / "home")
+    failed = [turn for turn in ledger.turns.values() if turn.status is TurnStatus.ERROR]
+
+    assert {turn.failure for turn in failed} == {"other", "response_too_many_failed_attempts"}
+    assert {turn.failure for turn in ledger.turns.values() if turn not in failed} == {""}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -448,20 +458,23 @@ def test_a_fork_whose_parent_cannot_be_compared_is_an_estimate(
         assert {fact.estimate for fact in ledger.facts.values()} <= {estimate}
 
 
-def test_a_long_reading_is_booked_in_parts_that_can_break_off_anywhere(
+def test_a_long_reading_comes_in_parts_that_can_break_off_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = copy_of("0.169.0", tmp_path)
     whole = ledger_of(home)
-    monkeypatch.setattr("codex_watcher.scan.BATCH_FACTS", 2)
-    ledger = InMemoryLedger()
-    read(ledger, home)
-    assert max(len(batch.facts) for batch in ledger.batches) <= 3
+    monkeypatch.setattr("codex_watcher.rollout.MOST_FACTS", 2)
+    monkeypatch.setattr("telemhq_agents.tail.LINES_AT_ONCE_BYTES", 2000)
+    jobs = plan({}, home, FolderNamer(), now_ms=MUCH_LATER).jobs
+    parts = [part for job in jobs for part in job.read() if part.cursor]
+    assert len(parts) > len(jobs) + 10
+    assert max(len(part.facts) for part in parts) <= 5
 
-    for stop in range(0, len(ledger.batches), 7):
+    for stop in range(0, len(parts), 7):
         broken_off = InMemoryLedger()
-        for batch in ledger.batches[:stop]:
-            broken_off.book(batch)
+        for part in parts[:stop]:
+            assert part.cursor
+            broken_off.book(Batch(part.facts, part.turns, [part.cursor]))
         read(broken_off, home)
         assert_same(broken_off, whole)
 

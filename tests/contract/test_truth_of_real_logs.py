@@ -13,7 +13,7 @@ import pytest
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 CODEX = sorted((FIXTURES / "codex").iterdir())
-CLAUDE = sorted((FIXTURES / "claude_code").iterdir())
+CLAUDE = sorted(truth.parent for truth in (FIXTURES / "claude_code").glob("*/truth.json"))
 
 
 def usage(home: Path, *arguments: str, **environ: str) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class ModelServer:
     def _recorded(self, fact: str) -> Recorded:
         held = {name: self._held[fact][name] for name in FIGURES}
         cost = held.pop("cost_nano") / 1e9
-        return Recorded(revision=self._revision[fact], cost_usd=cost, **held)
+        project = self.bodies.get(fact, {}).get("project", "")
+        return Recorded(self._revision[fact], cost_usd=cost, project=project, **held)
 
 
 def _figures(payload: dict[str, Any]) -> dict[str, int]:

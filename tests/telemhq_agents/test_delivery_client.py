@@ -57,6 +57,7 @@ CASES: list[Case] = [
     (lambda api: api.me(), "GET", "/me", None, ME),
     (lambda api: api.change_me(name="Ada"), "PATCH", "/me", {"name": "Ada"}, ME),
     (lambda api: api.change_account("7", timezone="Asia/Kolkata"), "PATCH", "/accounts/7", {"timezone": "Asia/Kolkata"}, ACCOUNT),
+    (lambda api: api.naming_key("7"), "GET", "/accounts/7/naming-key", None, {"naming_key": "k"}),
     (lambda api: api.api_keys(), "GET", "/api-keys", None, [KEY]),
     (lambda api: api.create_api_key("laptop"), "POST", "/api-keys", {"name": "laptop"}, {"id": "3", "name": "laptop", "api_key": "tq_x"}),
     (lambda api: api.revoke_api_key("3"), "DELETE", "/api-keys/3", None, None),

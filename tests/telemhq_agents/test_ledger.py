@@ -314,7 +314,7 @@ def test_a_file_that_is_no_ledger_is_named_with_the_way_out(path: Path, content:
         Ledger.open(path)
 
     assert str(path) in caught.value.message
-    assert f"mv {path}" in caught.value.next_step
+    assert "telemhq ledger verify --repair" in caught.value.next_step
 
 
 def test_damage_inside_is_found_when_it_is_read(path: Path) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -60,6 +63,7 @@ def test_a_closed_port_is_a_later_try_and_nothing_was_sent() -> None:
 
     assert (answer.outcome, answer.sent) == (Outcome.LATER, False)
     assert answer.detail
+    assert answer.detail == "Connection refused"
 
 
 def test_a_server_that_never_answers_is_given_up_on() -> None:
@@ -71,6 +75,43 @@ def test_a_server_that_never_answers_is_given_up_on() -> None:
         answer = send(url, "run:1", b"{}", timeout_s=0.1)
 
     assert (answer.outcome, answer.sent) == (Outcome.LATER, True)
+
+
+def test_an_address_that_is_silent_leaves_the_next_one_its_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    with open_door() as door, socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # beyond its queue, whoever connects hears nothing
+            line = waiting.enter_context(socket.socket())
+            line.settimeout(0)
+            line.connect_ex(full.getsockname())
+        port = int(door.url.split(":")[2].split("/")[0])
+        places = [(*kind, full.getsockname()), (*kind, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places)
+
+        answer = send(door.url, "run:1", b"{}", timeout_s=4)
+
+    assert answer.outcome is Outcome.DELIVERED
+
+
+def test_a_connection_that_is_reset_is_a_later_try_of_what_may_have_arrived() -> None:
+    def reset() -> None:
+        line, _ = door.accept()
+        line.recv(65_536)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        server = threading.Thread(target=reset)
+        server.start()
+        answer = send(f"http://127.0.0.1:{door.getsockname()[1]}/ping/x", "run:1", b"{}")
+        server.join()
+
+    assert (answer.outcome, answer.sent) == (Outcome.LATER, True)
+    assert "reset" in answer.detail
 
 
 def test_a_server_that_drips_its_answer_has_no_longer_than_one_that_is_silent() -> None:

@@ -270,3 +270,77 @@ def test_writing_loads_nothing_heavy(folder: Path) -> None:
     heavy = {"hashlib", "sqlite3", "ssl", "httpx", "msgspec", "asyncio", "subprocess", "email"}
     assert not heavy & set(done.stdout.split())
     assert time.time_ns() - int(next(folder.iterdir()).name.split("-")[0]) < 60e9
+
+
+def test_whoever_looks_into_the_spool_lets_hooks_wake_again(folder: Path) -> None:
+    mark = put(folder, ".waking", b"")
+
+    assert spool.pending_count(folder) == 0
+
+    assert not mark.exists()
+    assert spool.pending_count(folder) == 0
+
+
+def test_a_full_spool_is_full_until_somebody_takes_something(folder: Path) -> None:
+    assert not spool.is_full(folder)
+    put(folder, ".full", b"")
+    assert spool.is_full(folder)
+    assert spool.pending_count(folder) == 0
+
+    assert keys(folder) == []
+
+    assert not spool.is_full(folder)
+
+
+def test_the_newest_entry_of_a_kind_tells_when_it_was_left(folder: Path) -> None:
+    assert spool.newest_ms(folder, "hook") == 0
+    for number, kind in enumerate(["hook", "hook", "ping"]):
+        path = spool.write(folder, {**PING, "kind": kind})
+        os.utime(path, (1000 + number, 1000 + number))
+
+    assert spool.newest_ms(folder, "hook") == 1_001_000
+    assert spool.newest_ms(folder, "ping") == 1_002_000
+
+
+def test_what_another_user_works_on_or_left_is_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root's, where `sudo telemhq ping` used this home."""
+    desk = folder / "claimed" / "1-aa"
+    desk.mkdir(parents=True)
+    theirs = put(folder, "1-1.json", json.dumps({"v": 1, **PING}).encode())
+    ours = spool.write(folder, {**PING, "key": "k2"})
+    real_open, real_read = os.open, Path.read_bytes
+
+    def open_ours(path: Path, *more: int) -> int:
+        if path == desk.with_name("1-aa.lock"):
+            raise PermissionError
+        return real_open(path, *more)
+
+    def read_ours(path: Path) -> bytes:
+        if path == theirs:
+            raise PermissionError
+        return real_read(path)
+
+    monkeypatch.setattr(os, "open", open_ours)
+    monkeypatch.setattr(Path, "read_bytes", read_ours)
+
+    assert spool.pending_count(folder, {"ping"}) == 1
+    assert keys(folder) == ["k2"]
+    assert desk.is_dir()
+    assert theirs.exists()
+    assert not ours.exists()
+
+
+def test_a_spool_where_nothing_can_be_claimed_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.write(folder, PING)
+
+    def nobody(*_: object) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(spool, "_desk", nobody)
+
+    with pytest.raises(DamagedError, match="cannot be written: Permission denied"):
+        keys(folder)

@@ -270,3 +270,43 @@ def test_what_cannot_be_asked_about_is_left_to_its_reader(tmp_path: Path) -> Non
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
 
     assert tail.is_regular(tmp_path / "loop")
+
+
+@settings(max_examples=60, deadline=None)
+@given(pieces=PIECES, packed=st.booleans(), start=st.integers(0, 100), size=st.integers(1, 40))
+def test_blocks_hold_the_same_lines_whatever_their_size(
+    tmp_path_factory: pytest.TempPathFactory,
+    pieces: list[bytes],
+    packed: bool,
+    start: int,
+    size: int,
+) -> None:
+    content = b"".join(pieces)
+    log = tmp_path_factory.mktemp("blocks") / ("log.jsonl" + ".zst" * packed)
+    log.write_bytes(compressed(content) if packed else content)
+    everything = list(tail.lines(log))
+    line = start % (len(everything) + 1)
+    offset = everything[line - 1].end_offset if line else 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tail, "LINES_AT_ONCE_BYTES", size)
+        blocks = list(tail.blocks(log, offset))
+
+    held = b"".join(block.data[: block.end] for block in blocks)
+    assert held == b"".join(line.data + b"\n" for line in everything[line:])
+    assert all(block.data[block.end - 1 : block.end] == b"\n" for block in blocks)
+    assert [block.end_offset for block in blocks] == [
+        offset + end for end in accumulate(block.end for block in blocks)
+    ]
+
+
+def test_a_block_of_a_file_that_shrinks_meanwhile_ends_the_reading(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"x" * tail.LINES_AT_ONCE_BYTES + b"\n" + b"y\n" * tail.LINES_AT_ONCE_BYTES)
+    reading = tail.blocks(log)
+
+    first = next(reading)
+    os.truncate(log, 10)
+
+    assert first.data.startswith(b"x" * 99)
+    assert list(reading) == []

@@ -47,6 +47,13 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
+class NamingKey:
+    """The key under which an account's members hash project names, so that equal ones still join."""
+
+    naming_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewApiKey:
     """An API key in full: shown once, stored only as a digest."""
 

@@ -109,6 +109,11 @@ class ApiClient:
         path = _path(routes.ACCOUNT, account_id=account_id)
         return self._ask("PATCH", path, resources.Account, _given(name=name, timezone=timezone))
 
+    def naming_key(self, account_id: str) -> str:
+        """Return the key under which an account's members hash project names."""
+        path = _path(routes.NAMING_KEY, account_id=account_id)
+        return self._ask("GET", path, resources.NamingKey).naming_key
+
     def api_keys(self) -> list[resources.ApiKey]:
         """List one's API keys."""
         return self._ask("GET", routes.API_KEYS, list[resources.ApiKey])

@@ -15,16 +15,23 @@ from telemhq_agents.clock import to_iso
 from telemhq_agents.contract.amounts import usd
 from telemhq_agents.contract.ping import KIND_CORRECTION, SMALLEST_PAYLOAD_LIMIT
 from telemhq_agents.privacy import cwd_hash
+from telemhq_agents.usage import ActivityKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from telemhq_agents.contract.amounts import Amounts
     from telemhq_agents.ledger.due import Telling
     from telemhq_agents.ledger.records import DeviceFacts, Known, Parcel
+    from telemhq_agents.usage import Activity
 
-DROPPED_FIRST = ("turn_id", "agent_version", "cwd_hash", "device_id", "provider")
+DROPPED_FIRST = ("tools", "turn_id", "agent_version", "cwd_hash", "device_id", "provider")
 PROJECT_BYTES = 160
 MODEL_BYTES = 96
 ID_BYTES = 80
+MOST_TOOLS = 8
+"""How many tools a ping names, the most used ones."""
+TOOL_KINDS = (ActivityKind.TOOL, ActivityKind.TOOL_FAILURE)
 COUNTS = (
     "input_tokens",
     "cached_input_tokens",
@@ -63,7 +70,7 @@ def _bucket(telling: Telling, parcel: Parcel) -> dict[str, Any]:
         "ended_at": to_iso(max(telling.told.last_ms, 0)),
         "provider": capped(parcel.provider, ID_BYTES),
         "model": capped(parcel.model, MODEL_BYTES),
-        "project": capped(parcel.project, PROJECT_BYTES),
+        "project": capped(telling.told.named or parcel.project, PROJECT_BYTES),
         "source": parcel.source,
         "session_id": capped(parcel.session_id, ID_BYTES),
         "thread_id": capped(parcel.thread_id, ID_BYTES),
@@ -78,7 +85,40 @@ def _run(amounts: Amounts, parcel: Parcel, known: Known) -> dict[str, Any]:
     if not amounts.runs:
         return told | {"primary": False}
     quiet = "success" if window else known.status
-    return told | {"status": "error" if amounts.failures else quiet}
+    told |= {"status": "error" if amounts.failures else quiet, "error": known.failure}
+    return told | _doings(known.activities)
+
+
+def _doings(activities: Sequence[Activity]) -> dict[str, Any]:
+    """Tell what the agent did besides asking its model: how often and how long, never what."""
+    calls = _of(activities, *TOOL_KINDS)
+    waits = _of(activities, ActivityKind.PERMISSION)
+    failures = _of(activities, ActivityKind.FAILURE)
+    tools: dict[str, int] = {}
+    for call in calls:
+        tools[call.name] = tools.get(call.name, 0) + call.count
+    most_used = sorted(tools.items(), key=lambda tool: (-tool[1], tool[0]))[:MOST_TOOLS]
+    told = {
+        "tool_calls": _count(calls),
+        "tool_failures": _count(_of(activities, ActivityKind.TOOL_FAILURE)),
+        "tool_ms": sum(call.duration_ms for call in calls),
+        "tools": {capped(name, ID_BYTES): count for name, count in most_used},
+        "permission_waits": _count(waits),
+        "permission_wait_ms": sum(wait.duration_ms for wait in waits),
+        "prompts": _count(_of(activities, ActivityKind.PROMPT)),
+        "subagents": _count(_of(activities, ActivityKind.SUBAGENT)),
+        "compactions": _count(_of(activities, ActivityKind.COMPACTION)),
+        "error": failures[0].name if failures else "",
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _of(activities: Sequence[Activity], *kinds: ActivityKind) -> list[Activity]:
+    return [one for one in activities if one.kind in kinds]
+
+
+def _count(activities: Sequence[Activity]) -> int:
+    return sum(one.count for one in activities)
 
 
 def _figures(amounts: Amounts) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from telemhq_agents.clock import QUARTER_MS
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS
 
 if TYPE_CHECKING:
@@ -27,21 +28,28 @@ _FIGURES = (
 
 AMOUNTS = ", ".join(AMOUNT_FIELDS)
 
-_SPAN = "CASE WHEN {0}.slot_ms < 0 THEN {0}.{1} ELSE 'w' || {0}.slot_ms END"
+_SPAN = "CASE WHEN {0}.slot_ms < 0 THEN {1} ELSE 'w' || {0}.slot_ms END"
 
+# Summed by origin first, which is a number; two origins of one bucket differ in their `cwd` alone.
 _FROM_FACTS = f"""
     INSERT INTO buckets (source, session_id, thread_id, turn_key, span, provider, model, project,
         log_project, quarter_ms, cwd, first_ms, last_ms, {", ".join(_FIGURES)})
-    SELECT f.source, f.session_id, f.thread_id, f.turn_key, {_SPAN.format("f", "turn_key")},
-        f.provider, f.model, p.project, p.log_project, f.quarter_ms,
-        min(p.cwd), min(f.at_ms), max(f.at_ms),
-        count(*), sum(f.input_tokens), sum(f.cached_input_tokens), sum(f.cache_write_tokens),
-        sum(f.output_tokens), sum(f.reasoning_tokens), sum(f.input_tokens + f.output_tokens),
-        sum(f.cost_nano), sum(f.unpriced_tokens)
-    FROM temp.touched CROSS JOIN facts f ON f.turn_key = touched.key
-        CROSS JOIN places p ON p.id = f.place_id
-    GROUP BY f.turn_key, f.quarter_ms, f.slot_ms, f.model, f.provider, p.project, p.log_project,
-        f.session_id, f.thread_id, f.source"""
+    SELECT o.source, o.session_id, o.thread_id, o.turn_key, {_SPAN.format("s", "o.turn_key")},
+        o.provider, o.model, p.project, p.log_project, s.quarter_ms,
+        min(p.cwd), min(s.first_ms), max(s.last_ms), {", ".join(f"sum(s.{n})" for n in _FIGURES)}
+    FROM (SELECT f.origin_id, f.at_ms - f.at_ms % {QUARTER_MS} AS quarter_ms, f.slot_ms,
+            min(f.at_ms) AS first_ms, max(f.at_ms) AS last_ms, count(*) AS responses,
+            sum(f.input_tokens) AS input_tokens, sum(f.cached_input_tokens) AS cached_input_tokens,
+            sum(f.cache_write_tokens) AS cache_write_tokens, sum(f.output_tokens) AS output_tokens,
+            sum(f.reasoning_tokens) AS reasoning_tokens,
+            sum(f.input_tokens + f.output_tokens) AS total_tokens,
+            sum(f.cost_nano) AS cost_nano, sum(f.unpriced_tokens) AS unpriced_tokens
+        FROM temp.touched CROSS JOIN origins o ON o.turn_key = touched.key
+            CROSS JOIN facts f ON f.origin_id = o.id
+        GROUP BY 1, 2, 3) s
+        CROSS JOIN origins o ON o.id = s.origin_id CROSS JOIN places p ON p.id = o.place_id
+    GROUP BY o.turn_key, s.quarter_ms, s.slot_ms, o.model, o.provider, p.project,
+        p.log_project, o.session_id, o.thread_id, o.source"""
 
 # The first bucket of a turn is that of its earliest response. Ties are broken by what the log
 # tells; `project`, which two machines may name differently, comes last.
@@ -58,12 +66,13 @@ _COUNT_TURNS = """
 _TURNS_WITHOUT_USAGE = f"""
     INSERT INTO buckets (source, session_id, thread_id, turn_key, span, provider, model, project,
         log_project, quarter_ms, cwd, first_ms, last_ms, runs, failures, duration_ms)
-    SELECT t.source, t.session_id, t.thread_id, t.key, {_SPAN.format("t", "key")}, '', '',
+    SELECT t.source, t.session_id, t.thread_id, t.key, {_SPAN.format("t", "t.key")}, '', '',
         p.project, p.log_project, t.quarter_ms, p.cwd, coalesce(t.ended_ms, t.started_ms),
         coalesce(t.ended_ms, t.started_ms), 1, t.status = 'error', coalesce(t.duration_ms, 0)
     FROM temp.touched CROSS JOIN turns t ON t.key = touched.key
         CROSS JOIN places p ON p.id = t.place_id
-    WHERE NOT EXISTS (SELECT 1 FROM facts f WHERE f.turn_key = t.key)"""
+    WHERE NOT EXISTS (SELECT 1 FROM origins o JOIN facts f ON f.origin_id = o.id
+        WHERE o.turn_key = t.key)"""
 
 _OPEN_SPANS = """
     INSERT INTO open_spans (source, session_id, thread_id, span, touched_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from telemhq_agents import clock
-from telemhq_agents.errors import DamagedError, TelemhqError
+from telemhq_agents.errors import BrokenLedgerError, DamagedError, TelemhqError
 from telemhq_agents.ledger.schema import migrate
 
 if TYPE_CHECKING:
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_S = 30.0
 PAUSE_S = 0.01
+PAGES_BEFORE_CHECKPOINT = 16_000
+"""64 MB: a first reading changes the same pages again and again, and each would be copied often."""
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PRIMARY_CODE = 0xFF
+_NO_TEXT = "Could not decode to UTF-8"
+"""What Python's sqlite3 says, without a code, of a text that damage has overwritten."""
 
 
 def open_connection(path: Path) -> sqlite3.Connection:
@@ -30,7 +35,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _make(path)
     except OSError as error:
         raise DamagedError(
             f"The ledger {path} cannot be opened: {error.strerror or error}.",
@@ -40,12 +45,27 @@ def open_connection(path: Path) -> sqlite3.Connection:
         return _prepared(path)
 
 
+def _make(path: Path) -> None:
+    """Make the file where there is none; one that is there is never opened by us.
+
+    Closing any descriptor of it would drop every lock that this process's other connections hold on
+    it (https://www.sqlite.org/howtocorrupt.html, 2.2), and another process, thinking itself alone,
+    would take their write-ahead log away.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
+
+
 def _prepared(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
         _use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -32000")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BEFORE_CHECKPOINT}")
         connection.execute("PRAGMA temp_store = MEMORY")
         migrate(connection, str(path))
     except BaseException:
@@ -99,11 +119,11 @@ def _code(error: sqlite3.DatabaseError) -> int:
 
 def _explain(path: Path, error: sqlite3.DatabaseError) -> TelemhqError:
     code = _code(error)
-    if code in _BROKEN:
-        return DamagedError(
+    if code in _BROKEN or str(error).startswith(_NO_TEXT):
+        return BrokenLedgerError(
             f"The ledger {path} is damaged: {error}.",
-            f"Move it away (mv {path} {path}.damaged) and run: telemhq agent once. The logs are "
-            "read again, and what the server has is not counted twice.",
+            "telemhq ledger verify --repair moves it away and makes it again out of the logs and "
+            "the newest backup; what the server has is not counted twice.",
         )
     if code in _BUSY:
         return TelemhqError(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from telemhq_agents.clock import quarter
+from telemhq_agents.clock import QUARTER_MS, quarter
 from telemhq_agents.destined import Destined, first_difference
 from telemhq_agents.ledger.buckets import recompute, touch_source
 from telemhq_agents.ledger.slots import Slots, checked, window_at
@@ -109,10 +109,21 @@ def set_coalescing(
         recompute(connection, now_ms)
 
 
-_IS_TOLD = """EXISTS (SELECT 1 FROM told WHERE told.source = {0}.source
-    AND told.span = CASE WHEN {0}.slot_ms < 0 THEN {0}.{1} ELSE 'w' || {0}.slot_ms END
-    AND told.session_id = {0}.session_id AND told.thread_id = {0}.thread_id
-    AND told.quarter_ms = {0}.quarter_ms)"""
+# What is told keeps the turn or window in which it was told. {0} has the slot, {1} the rest.
+_IS_TOLD = """EXISTS (SELECT 1 FROM told WHERE told.source = {1}.source
+    AND told.span = CASE WHEN {0}.slot_ms < 0 THEN {1}.{2} ELSE 'w' || {0}.slot_ms END
+    AND told.session_id = {1}.session_id AND told.thread_id = {1}.thread_id
+    AND told.quarter_ms = {3})"""
+_FACT_QUARTER = f"facts.at_ms - facts.at_ms % {QUARTER_MS}"
+_SLOT_FACTS = f"""
+    UPDATE facts SET slot_ms = {{slot}} FROM origins o
+    WHERE o.id = facts.origin_id AND o.source = :source
+        AND {_FACT_QUARTER} >= :since AND {_FACT_QUARTER} < coalesce(:until, {_FACT_QUARTER} + 1)
+        AND NOT {_IS_TOLD.format("facts", "o", "turn_key", _FACT_QUARTER)}"""
+_SLOT_TURNS = f"""
+    UPDATE turns SET slot_ms = {{slot}} WHERE source = :source
+        AND quarter_ms >= :since AND quarter_ms < coalesce(:until, quarter_ms + 1)
+        AND NOT {_IS_TOLD.format("turns", "turns", "key", "turns.quarter_ms")}"""
 
 
 def _slot_again(
@@ -120,14 +131,12 @@ def _slot_again(
 ) -> None:
     bounds = [since for since, _ in history] or [from_ms]
     spans = zip([min(from_ms, bounds[0]), *bounds], [*bounds, None], strict=True)
-    tables = (("facts", "turn_key", "at_ms"), ("turns", "key", "coalesce(ended_ms, started_ms)"))
     for since, until in spans:
         window = window_at(history, since)
-        for table, turn_key, at in tables:
+        named = {"source": source, "since": since, "until": until}
+        for statement, at in (
+            (_SLOT_FACTS, "at_ms"),
+            (_SLOT_TURNS, "coalesce(ended_ms, started_ms)"),
+        ):
             slot = f"{at} - {at} % {window}" if window else "-1"
-            connection.execute(
-                f"UPDATE {table} SET slot_ms = {slot} WHERE source = ? "
-                "AND quarter_ms >= ? AND quarter_ms < coalesce(?, quarter_ms + 1) "
-                f"AND NOT {_IS_TOLD.format(table, turn_key)}",
-                (source, since, until),
-            )
+            connection.execute(statement.format(slot=slot), named)

@@ -8,37 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from telemhq_agents.ledger.packing import FactRow
 from telemhq_agents.usage import TurnStatus
-
-
-class FactRow(NamedTuple):
-    """A fact as it is stored, without its price. `place` is an index of places."""
-
-    key: str
-    source: str
-    session_id: str
-    thread_id: str
-    turn_key: str
-    place: int
-    provider: str
-    model: str
-    at_ms: int
-    input_tokens: int
-    cached_input_tokens: int
-    cache_write_tokens: int
-    cache_write_1h_tokens: int
-    output_tokens: int
-    reasoning_tokens: int
-    estimate: str
-    precedence: int
-    sighted_ms: int
-
-
-PRICED_BY = slice(6, 9)
-"""Of a fact: provider, model and time."""
-
-TOKENS = slice(9, 14)
-"""Of a fact: the counts that a price is applied to."""
 
 
 class TurnRow(NamedTuple):
@@ -56,23 +27,22 @@ class TurnRow(NamedTuple):
     agent_version: str
     precedence: int
     sighted_ms: int
+    failure: str
+
+
+TOKENS = slice(3, 9)
+"""Of a fact: its counts."""
 
 
 def merge_facts(known: FactRow, seen: FactRow) -> FactRow:
-    """Return what both sightings of one fact amount to."""
+    """Return what both sightings of one fact amount to, its price left as `known` has it."""
     if seen == known:
         return known
     leads = (seen.precedence, seen.sighted_ms) < (known.precedence, known.sighted_ms)
     winner = seen if leads else known
     return FactRow(
         known.key,
-        winner.source,
-        winner.session_id,
-        winner.thread_id,
-        winner.turn_key,
-        winner.place,
-        winner.provider,
-        winner.model,
+        winner.origin,
         min(known.at_ms, seen.at_ms),
         max(known.input_tokens, seen.input_tokens),
         max(known.cached_input_tokens, seen.cached_input_tokens),
@@ -80,6 +50,9 @@ def merge_facts(known: FactRow, seen: FactRow) -> FactRow:
         max(known.cache_write_1h_tokens, seen.cache_write_1h_tokens),
         max(known.output_tokens, seen.output_tokens),
         max(known.reasoning_tokens, seen.reasoning_tokens),
+        known.cost_nano,
+        known.unpriced_tokens,
+        known.price_date,
         _estimate(known, seen),
         winner.precedence,
         winner.sighted_ms,
@@ -116,6 +89,7 @@ def merge_turns(known: TurnRow, seen: TurnRow) -> TurnRow:
         winner.agent_version or other.agent_version,
         winner.precedence,
         winner.sighted_ms,
+        end.failure or other_end.failure if end.status == TurnStatus.ERROR else "",
     )
 
 

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
 from telemhq_agents.destined import destination_at
-from telemhq_agents.ledger import body, due, outbox
+from telemhq_agents.ledger import activities, body, due, outbox
 from telemhq_agents.ledger.destinations import correctable, histories, slots
 from telemhq_agents.ledger.records import Known, Parcel
 from telemhq_agents.ledger.slots import window_at
@@ -23,10 +23,12 @@ from telemhq_agents.ledger.telling import (
     save_told,
     told_from,
 )
+from telemhq_agents.ledger.withholding import Withholding
+from telemhq_agents.privacy import hashed_project, is_private
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from telemhq_agents.ledger.due import Telling
     from telemhq_agents.ledger.records import DeviceFacts
@@ -44,7 +46,7 @@ _READY = """
     SELECT o.source, o.session_id, o.thread_id, o.span, o.touched_ms <= :long_quiet
         OR coalesce(min(b.id IS NULL OR t.status <> 'running'), 0) AS final
     FROM open_spans o
-        LEFT JOIN buckets b ON b.span = o.span AND b.session_id = o.session_id
+        LEFT JOIN buckets b INDEXED BY buckets_span ON b.span = o.span AND b.session_id = o.session_id
             AND b.thread_id = o.thread_id AND b.source = o.source
         LEFT JOIN turns t ON t.key = b.turn_key
     WHERE o.source IN (SELECT source FROM destinations)
@@ -61,6 +63,7 @@ _READY = """
 _KNOWN = f"""
     SELECT {", ".join("b." + name for name in PARCEL_COLUMNS)}, max(b.last_ms), min(b.cwd),
         max(CASE WHEN b.runs > 0 THEN t.status ELSE '' END), max(coalesce(t.agent_version, '')),
+        max(CASE WHEN b.runs > 0 THEN t.failure ELSE '' END),
         {", ".join(f"sum(b.{name})" for name in AMOUNT_FIELDS)}
     FROM temp.ready r CROSS JOIN buckets b ON b.span = r.span AND b.session_id = r.session_id
             AND b.thread_id = r.thread_id AND b.source = r.source
@@ -132,12 +135,9 @@ def _is_over(span: Span, windows: Slots, now_ms: int) -> bool:
 
 
 def _consider(connection: sqlite3.Connection, desk: _Desk, spans: dict[Span, bool]) -> None:
-    connection.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS ready (source TEXT, session_id TEXT, thread_id TEXT, span TEXT)"
-    )
-    connection.execute("DELETE FROM temp.ready")
-    connection.executemany("INSERT INTO temp.ready VALUES (?, ?, ?, ?)", spans)
-    known = dict(_known(connection))
+    make_ready(connection, spans)
+    desk.withholding.mark()
+    known = known_of_ready(connection)
     told = dict(_told(connection))
     # What is new goes first, so that nothing is taken back before it stands elsewhere.
     held = {
@@ -148,6 +148,20 @@ def _consider(connection: sqlite3.Connection, desk: _Desk, spans: dict[Span, boo
     connection.executemany(_CLOSE, (span for span in spans if span not in held))
 
 
+def make_ready(connection: sqlite3.Connection, spans: Iterable[Span]) -> None:
+    """Name the spans that the next questions are about."""
+    connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS ready (source TEXT, session_id TEXT, thread_id TEXT, span TEXT)"
+    )
+    connection.execute("DELETE FROM temp.ready")
+    connection.executemany("INSERT INTO temp.ready VALUES (?, ?, ?, ?)", spans)
+
+
+def known_of_ready(connection: sqlite3.Connection) -> dict[Parcel, Known]:
+    """Return what the ledger knows of the spans that were named."""
+    return dict(_known(connection))
+
+
 def _span(parcel: Parcel) -> Span:
     return Span(parcel.source, parcel.session_id, parcel.thread_id, parcel.span)
 
@@ -155,8 +169,9 @@ def _span(parcel: Parcel) -> Span:
 def _known(connection: sqlite3.Connection) -> Iterator[tuple[Parcel, Known]]:
     width = len(PARCEL_COLUMNS)
     for row in connection.execute(_KNOWN):
-        last_ms, cwd, status, version, *amounts = row[width:]
-        yield Parcel(*row[:width]), Known(Amounts(*amounts), last_ms, cwd, status, version)
+        last_ms, cwd, status, version, failure, *amounts = row[width:]
+        known = Known(Amounts(*amounts), last_ms, cwd, status, version, failure or "")
+        yield Parcel(*row[:width]), known
 
 
 def _told(connection: sqlite3.Connection) -> Iterator[tuple[Parcel, ToldRow]]:
@@ -175,6 +190,7 @@ class _Desk:
         self._now_ms = now_ms
         self._histories = histories(connection)
         self._correctable = correctable(connection)
+        self.withholding = Withholding(connection, device.keeps, now_ms)
         self.queued = 0
 
     def tell(
@@ -200,6 +216,8 @@ class _Desk:
         return not final and destination not in self._correctable
 
     def _tell_first(self, parcel: Parcel, known: Known, *, final: bool) -> bool:
+        if is_private(parcel.project):
+            return True
         destination = destination_at(self._histories.get(parcel.source, ()), known.last_ms)
         if not destination:
             return True
@@ -207,12 +225,21 @@ class _Desk:
             return False
         base = due.base_key(parcel)
         key = due.free_key(base, keys_like(self._connection, base))
-        telling = due.first_telling(known, key, destination)
+        named = self._named(parcel.project, destination)
+        telling = due.first_telling(known, key, destination, named)
         if telling is None:
             return True
         row_id = add_told(self._connection, parcel, telling.told)
-        self._queue(telling, parcel, known, row_id)
+        told = replace(known, activities=activities.of_parcel(self._connection, parcel))
+        self._queue(telling, parcel, told, row_id)
         return telling.amounts == known.amounts
+
+    def _named(self, project: str, destination: str) -> str:
+        """Return what a destination is told that a project is called, "" for its own name."""
+        if self._device.naming is None:
+            return ""
+        key = self._device.naming.get(destination, self._device.salt)
+        return hashed_project(key, project)
 
     def _queue(self, telling: Telling, parcel: Parcel, known: Known | None, told_id: int) -> None:
         self._connection.execute(

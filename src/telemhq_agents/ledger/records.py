@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from telemhq_agents.contract.amounts import Amounts
+from telemhq_agents.ledger.packing import Packed
 from telemhq_agents.usage import Activity, SessionTotal, Source, Turn, UsageFact
 
 LONGEST_WAIT_MS = 24 * 3600 * 1000
@@ -43,15 +45,17 @@ class Cursor(Struct, frozen=True, array_like=True):
 class Batch:
     """What one reading of a file (or of a few) adds; booked in one transaction with its cursors.
 
-    `activities` add up, so each comes under the name of the spool entry that told it: none that
-    was booked before is booked again.
+    `packed` are further facts, as a reading process hands them over. `activities` add up, so each
+    telling comes under a key of its own: none that was booked before is booked again.
     """
 
     facts: list[UsageFact] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     cursors: list[Cursor] = field(default_factory=list)
+    packed: list[Packed] = field(default_factory=list)
     totals: list[SessionTotal] = field(default_factory=list)
     activities: dict[str, list[Activity]] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True)
 class Booked:
@@ -99,12 +103,23 @@ class OutboxCounts:
     uncertain: int = 0
 
 
+def _nothing(_cwd: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What a ping tells of this machine: its id, and paths only as digests under its own salt."""
+    """What a ping tells of this machine: its id, and paths only as digests under its own salt.
+
+    `keeps` tells of a directory whether work in it stays on this machine. `naming` is None where
+    projects go by their names, else the key under which each destination is told a digest of them;
+    one that is not in it is told a digest under the salt.
+    """
 
     device_id: str
     salt: str
+    keeps: Callable[[str], bool] = _nothing
+    naming: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +143,18 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger knows of a parcel. `last_ms` is when its last response (or turn) ended."""
+    """What the ledger knows of a parcel. `last_ms` is when its last response (or turn) ended.
+
+    `activities` are what its runs did besides, summed; of a parcel that is told for the first time.
+    """
 
     amounts: Amounts
     last_ms: int
     cwd: str = ""
     status: str = ""
     agent_version: str = ""
+    failure: str = ""
+    activities: tuple[Activity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +162,7 @@ class Told:
     """What the destination was last told of a parcel, or said that it holds.
 
     `shared` means that it holds more than this ledger knows: another machine read the same log.
+    `named` is what the project is called there, "" for its own name: corrections must name the same.
     """
 
     key: str
@@ -150,3 +171,4 @@ class Told:
     revision: int = 0
     shared: bool = False
     last_ms: int = 0
+    named: str = ""

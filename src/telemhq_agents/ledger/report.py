@@ -51,7 +51,7 @@ def usage(
 
     Raises UsageError for a group the ledger does not know, and for an unknown time zone.
     """
-    columns = [_column(name) for name in group_by]
+    columns = [_COLUMNS[name] for name in checked_groups(group_by)]
     _install(connection, zone_of(timezone))
     where, values = _where(since_ms, until_ms, source)
     keys = "".join(f"{column}, " for column in columns)
@@ -68,14 +68,15 @@ def usage(
     return sum_rows(group_by, [row for row in rows if row.amounts])
 
 
-def _column(name: str) -> str:
-    column = _COLUMNS.get(name)
-    if column is None:
-        raise UsageError(
-            f"Usage of this machine cannot be grouped by {name!r}.",
-            f"Use one or more of: {', '.join(_COLUMNS)}.",
-        )
-    return column
+def checked_groups(group_by: Sequence[str]) -> tuple[str, ...]:
+    """Return the groups. Raises UsageError for one that the ledger does not know."""
+    for name in group_by:
+        if name not in _COLUMNS:
+            raise UsageError(
+                f"Usage of this machine cannot be grouped by {name!r}.",
+                f"Use one or more of: {', '.join(_COLUMNS)}.",
+            )
+    return tuple(group_by)
 
 
 def _where(
@@ -114,12 +115,12 @@ def _install(connection: sqlite3.Connection, zone: ZoneInfo) -> None:
 def _namer(zone: ZoneInfo, name: Callable[[datetime], str]) -> Callable[[int], str]:
     @cache
     def named(quarter_ms: int) -> str:
-        return name(_moment(quarter_ms, zone))
+        return name(moment_of(quarter_ms, zone))
 
     return named
 
 
-def _moment(ms: int, zone: ZoneInfo) -> datetime:
+def moment_of(ms: int, zone: ZoneInfo) -> datetime:
     """Return a moment in a zone; what no calendar holds is the calendar's first or last one."""
     try:
         return datetime.fromtimestamp(ms // 1000, tz=zone)

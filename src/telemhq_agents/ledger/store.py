@@ -11,10 +11,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from telemhq_agents import clock, locations
-from telemhq_agents.ledger import booking, destinations, locks, outbox, queueing, report
+from telemhq_agents.ledger import (
+    activities,
+    beside,
+    booking,
+    destinations,
+    locks,
+    outbox,
+    queueing,
+    report,
+    session_totals,
+)
 from telemhq_agents.ledger.connection import explained, open_connection, transaction
+from telemhq_agents.ledger.estimates import estimates
 from telemhq_agents.ledger.records import Cursor, OutboxState
-from telemhq_agents.pricing import OVERRIDE_FILE, Prices
+from telemhq_agents.pricing import Prices
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,11 +34,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from telemhq_agents.background import Kind
     from telemhq_agents.contract.ping import Recorded
     from telemhq_agents.contract.usage_report import UsageReport
     from telemhq_agents.destined import History
+    from telemhq_agents.ledger.estimates import Estimate
     from telemhq_agents.ledger.records import Batch, Booked, DeviceFacts, OutboxCounts, OutboxRow
-    from telemhq_agents.usage import Source
+    from telemhq_agents.usage import Activity, SessionTotal, Source
 
 SETTLE_MS = 120_000
 """How long nothing must be added to a turn without an end before it is sent."""
@@ -84,6 +97,12 @@ class Ledger:
         with explained(self.path), transaction(self._connection):
             yield
 
+    @contextmanager
+    def lent(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection to another room of the ledger; SQLite's errors are explained."""
+        with explained(self.path):
+            yield self._connection
+
     def booking(self, wait_s: float) -> AbstractContextManager[bool]:
         """Hold the lock of those who read logs; yields whether it was got within `wait_s`."""
         return locks.held(self.path.parent / "locks" / "booking.lock", wait_s)
@@ -104,15 +123,31 @@ class Ledger:
             ).fetchall()
         return {row[0]: _cursor(source, *row) for row in rows}
 
+    def cursor(self, source: Source, file_key: str) -> Cursor | None:
+        """Return how far one log has been read; None where it never was."""
+        with explained(self.path):
+            row = self._connection.execute(
+                'SELECT file_key, path, inode, size, mtime_ns, fingerprint, "offset", state '
+                "FROM cursors WHERE source = ? AND file_key = ?",
+                (source.value, file_key),
+            ).fetchone()
+        return None if row is None else _cursor(source, *row)
+
+    def prices(self) -> Prices:
+        """Return what facts are priced with."""
+        if self._prices is None:
+            ours = locations.ours()
+            self._prices = Prices.load(ours.own_prices, ours.downloaded_prices)
+        return self._prices
+
     def book(self, batch: Batch) -> Booked:
         """Book facts, turns and cursors in one transaction; what is known already adds nothing."""
-        if self._prices is None:
-            self._prices = Prices.load(locations.ours().config / OVERRIDE_FILE)
+        prices = self.prices()
         with self.transaction():
             return booking.book(
                 self._connection,
                 batch,
-                prices=self._prices,
+                prices=prices,
                 slots=destinations.slots(self._connection),
                 now_ms=self._now_ms(),
             )
@@ -144,6 +179,51 @@ class Ledger:
                 source=source,
                 member=member,
             )
+
+    def estimates(
+        self,
+        *,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        source: Source | None = None,
+    ) -> list[Estimate]:
+        """Return which of the figures from `since_ms` to before `until_ms` are not exact."""
+        with explained(self.path):
+            return estimates(self._connection, since_ms, until_ms, source)
+
+    def announced_turns(self, source: Source, since_ms: int) -> tuple[int, int]:
+        """Return how many turns of `source` ended since then, and of how many a hook told."""
+        with explained(self.path):
+            return activities.announced(self._connection, source, since_ms)
+
+    def activities(self, turn_keys: Sequence[str]) -> list[Activity]:
+        """Return what hooks told of these turns besides their ends."""
+        with explained(self.path):
+            return activities.of_turns(self._connection, turn_keys)
+
+    def session_totals(self, since_ms: int, until_ms: int) -> list[SessionTotal]:
+        """Return what sessions said of themselves at their ends, from then to before then."""
+        with explained(self.path):
+            return session_totals.told(self._connection, since_ms, until_ms)
+
+    def background(
+        self,
+        group_by: Sequence[str],
+        *,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        timezone: str = "UTC",
+        source: Source | None = None,
+        member: str = "me",
+    ) -> dict[Kind, UsageReport]:
+        """Sum what sessions that ended in this time used beyond their facts, by kind.
+
+        Compactions, titles and the like, as far as sessions told of them; no part of `usage`.
+        Priced as of now. Raises UsageError as `usage` does.
+        """
+        with explained(self.path):
+            rests = session_totals.rests(self._connection, since_ms, until_ms, source)
+        return beside.reports(rests, self.prices(), group_by, timezone=timezone, member=member)
 
     # Where things go
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from telemhq_agents import clock, credentials, locations
 from telemhq_agents.credentials import Destination
+from telemhq_agents.errors import RefusedError
 from telemhq_agents.usage import Source
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from telemhq_agents.credentials import Credentials
     from telemhq_cli.commands.session import Session
 
+NO_SUCH_ROUTE = (404, 405)
 TITLES = {Source.CODEX: "Codex", Source.CLAUDE: "Claude Code"}
 
 
@@ -26,7 +28,8 @@ def point_at(here: Session) -> list[Destination]:
     already, keeps its way.
     """
     device = credentials.device(locations.ours().credentials)
-    found = [_destination(here, device.id, source) for source in Source]
+    name_key = _name_key(here)
+    found = [_destination(here, device.id, source, name_key) for source in Source]
 
     def pointed(held: Credentials, now_ms: int) -> Credentials:
         for one in found:
@@ -56,19 +59,30 @@ def send_nowhere(profile: str) -> None:
 def _point(changed: Callable[[Credentials, int], Credentials]) -> None:
     """Queue what is due for where it belonged so far, then change where sources are sent."""
     from telemhq_agents.ledger import steering  # noqa: PLC0415 - not needed for --help
-    from telemhq_agents.ledger.records import DeviceFacts  # noqa: PLC0415 - same
     from telemhq_agents.ledger.store import Ledger  # noqa: PLC0415 - same
 
     ours = locations.ours()
-    device = credentials.device(ours.credentials)
     with Ledger.open(ours.ledger) as ledger:
         steering.restore(ledger, ours.credentials)
-        ledger.queue_due(clock.now_ms(), device=DeviceFacts(device.id, device.salt))
+        ledger.queue_due(clock.now_ms(), device=steering.sender(ours))
         now_ms = clock.now_ms()
         steering.point(ledger, ours.credentials, lambda held: changed(held, now_ms))
 
 
-def _destination(here: Session, device_id: str, source: Source) -> Destination:
+def _name_key(here: Session) -> str:
+    """Return what the account's project names are hashed under; "" where a server knows of none.
+
+    Raises RefusedError for any other refusal: names hashed otherwise would join nobody else's.
+    """
+    try:
+        return here.api.naming_key(here.account.id)
+    except RefusedError as error:
+        if error.status not in NO_SUCH_ROUTE:
+            raise
+        return ""
+
+
+def _destination(here: Session, device_id: str, source: Source, name_key: str) -> Destination:
     name = f"{TITLES[source]} on {platform.node() or 'this machine'}"
     tracker = here.api.device_tracker(device_id, source.value, name)
     return Destination(
@@ -77,4 +91,5 @@ def _destination(here: Session, device_id: str, source: Source) -> Destination:
         source=source.value,
         profile=here.profile,
         label=f"{here.account.name}: {tracker.name}",
+        name_key=name_key,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from telemhq_agents import locations, settings
 from telemhq_agents.clock import QUARTER_MS, from_iso, quarter
 from telemhq_agents.errors import UsageError
 from telemhq_agents.ledger.report import zone_of
+from telemhq_agents.usage import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +22,16 @@ UTC_NAME = "UTC"
 DAY_MS = 24 * 3600 * 1000
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)")
 _ZONES = "/zoneinfo/"
+
+
+@dataclass(frozen=True, slots=True)
+class During:
+    """Of what time a report of this machine is, in whose days, and of which agent (None: all)."""
+
+    since_ms: int | None
+    until_ms: int | None
+    timezone: str
+    source: Source | None
 
 
 def zone_in_use(named: str | None) -> ZoneInfo:

@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telemhq_agents.errors import UsageError
+from telemhq_agents import locations
+from telemhq_agents.errors import BrokenLedgerError, UsageError
 from telemhq_cli.commands import (
     agent,
     claude,
     codex,
     config,
+    doctor,
     key,
+    ledger,
     login,
     ping,
+    prices,
+    privacy,
     server,
+    statusline,
     team,
     tracker,
     usage,
@@ -63,6 +69,7 @@ def everything(
 
 usage.add_to(app)
 ping.add_to(app)
+statusline.add_to(app)
 login.add_to(app)
 app.add_typer(tracker.app, name="tracker")
 app.add_typer(team.app, name="team")
@@ -71,11 +78,29 @@ app.add_typer(agent.app, name="agent")
 app.add_typer(codex.app, name="codex")
 app.add_typer(claude.app, name="claude")
 app.add_typer(server.app, name="server")
+app.add_typer(prices.app, name="prices")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(config.app, name="config")
+doctor.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line. Raises what the command raises; its own mistakes as UsageError."""
+    """Run one command line. Raises what the command raises; its own mistakes as UsageError.
+
+    A ledger that turns out to be damaged is replaced, and the command run once more: whatever it
+    did before can be repeated.
+    """
+    try:
+        return _run(arguments)
+    except BrokenLedgerError:
+        from telemhq_cli.mending import mend  # noqa: PLC0415 - hardly ever needed
+
+        mend(locations.ours())
+    return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments), prog_name="telemhq", standalone_mode=False)
     except typer.TyperException as error:
@@ -110,5 +135,7 @@ def _in_our_words(name: str, option: str, error: typer.TyperException) -> str:
         return f"Unknown {noun} {choice['given']!r}: one of {', '.join(known)}{hint}"
     if "valid integer" in said:
         return f"{option} must be a whole number."
+    if "valid number" in said:
+        return f"{option} must be a number."
     least = _AT_LEAST.search(said)
     return f"{option} must be {least['least']} or more." if least else ""

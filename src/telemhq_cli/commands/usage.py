@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telemhq_agents.contract.usage_report import UsageReport, as_json
 from telemhq_agents.errors import UsageError
 from telemhq_agents.usage import Source
-from telemhq_cli.commands import period, scanning, session
+from telemhq_cli.commands import background, period, repricing, scanning, session
+from telemhq_cli.commands import explain as explaining
 from telemhq_cli.commands.options import AsCsv, AsJson, ProfileName, at_most_one
 from telemhq_cli.render import usage as shown
 from telemhq_cli.render.output import Form, form_of, show_json, show_table, show_text
 
 if TYPE_CHECKING:
-    from telemhq_cli.render.table import Table
+    from collections.abc import Sequence
+
+    from telemhq_agents.contract.usage_report import UsageReport
+    from telemhq_agents.ledger.estimates import Estimate
 
 
 class Group(StrEnum):
@@ -36,9 +38,6 @@ class Group(StrEnum):
 
 
 DEFAULT_GROUPS = (Group.PROJECT, Group.MODEL)
-Report = Callable[[tuple[str, ...]], UsageReport]
-Footnote = Callable[[UsageReport], str]
-"""Says, from a report by model, what its total leaves out."""
 DEFAULT_TEAM_GROUPS = (Group.MEMBER, Group.PROJECT, Group.MODEL)
 
 
@@ -60,6 +59,22 @@ Zone = Annotated[
     str | None,
     typer.Option("--timezone", metavar="ZONE", help="Whose days: an IANA name."),
 ]
+Reprice = Annotated[
+    bool, typer.Option("--reprice", help="What today's prices would make of it; changes nothing.")
+]
+WithBackground = Annotated[
+    bool,
+    typer.Option(
+        "--with-background",
+        help="Beside it: what sessions used in the background (compaction, titles).",
+    ),
+]
+Explain = Annotated[
+    str | None,
+    typer.Option(
+        "--explain", metavar="SESSION", help="What was counted of a session, line by line, and why."
+    ),
+]
 OtherAccount = Annotated[
     str | None,
     typer.Option("--account", metavar="NAME|ID", help="Another team than the one in use."),
@@ -76,6 +91,9 @@ def usage(  # noqa: PLR0917 - one for each option
     until: Until = None,
     timezone: Zone = None,
     account: OtherAccount = None,
+    reprice: Reprice = False,
+    with_background: WithBackground = False,
+    explain: Explain = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     profile: ProfileName = None,
@@ -84,15 +102,25 @@ def usage(  # noqa: PLR0917 - one for each option
     at_most_one(local=local, mine=mine, team=team_wide)
     at_most_one(json=as_json, csv=as_csv)
     form = form_of(as_json=as_json, as_csv=as_csv)
-    groups = tuple(group.value for group in by or ())
-    repeated = [name for name in groups if groups.count(name) > 1]
-    if repeated:
-        raise UsageError(f"--by {repeated[0]} is given twice.")
+    groups = _groups(by)
+    if explain is not None:
+        narrowed = (by, source, since, until, timezone)
+        if mine or team_wide or reprice or with_background or any(narrowed):
+            raise UsageError("--explain goes with --json and --csv alone.")
+        explaining.show(explain, form)
+        return
     if not (mine or team_wide):
         if account or profile:
             raise UsageError("--account and --profile need --mine or --team.")
-        _show_local(groups, form, Filters(source, since, until, timezone))
+        at_most_one(reprice=reprice, with_background=with_background)
+        filters = Filters(source, since, until, timezone)
+        _show_local(groups, form, filters, reprice=reprice, with_background=with_background)
         return
+    for option, asked in (("--reprice", reprice), ("--with-background", with_background)):
+        if asked:
+            raise UsageError(
+                f"{option} is about this machine's ledger; it goes with --local alone."
+            )
     with session.opened(profile, account) as here:
         filters = Filters(source, since, until, timezone)
         query = {**filters.as_query(), "scope": "team" if team_wide else "mine"}
@@ -107,6 +135,14 @@ def usage(  # noqa: PLR0917 - one for each option
             _show_team(report, here.account.name)
         else:
             _show(report, default, form, shown.sent_without_cost)
+
+
+def _groups(by: list[Group] | None) -> tuple[str, ...]:
+    groups = tuple(group.value for group in by or ())
+    repeated = [name for name in groups if groups.count(name) > 1]
+    if repeated:
+        raise UsageError(f"--by {repeated[0]} is given twice.")
+    return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,60 +165,57 @@ class Filters:
         return {name: value for name, value in given.items() if value is not None}
 
 
-def _show_local(groups: tuple[str, ...], form: Form, filters: Filters) -> None:
+def _show_local(
+    groups: tuple[str, ...], form: Form, filters: Filters, *, reprice: bool, with_background: bool
+) -> None:
     zone = period.zone_in_use(filters.timezone)
     since_ms = period.since_ms(filters.since, zone)
     until_ms = period.until_ms(filters.until, zone)
     sources = tuple(Source) if filters.source is None else (filters.source,)
     with scanning.read_logs(sources) as ledger:
+        during = period.During(since_ms, until_ms, zone.key, filters.source)
+        if reprice:
+            repricing.show(ledger, groups, form, during)
+            return
 
         def report(group_by: tuple[str, ...]) -> UsageReport:
-            return ledger.usage(
-                group_by,
-                since_ms=since_ms,
-                until_ms=until_ms,
-                timezone=zone.key,
-                source=filters.source,
-            )
+            return ledger.usage(group_by, **asdict(during))
 
+        guessed = ledger.estimates(since_ms=since_ms, until_ms=until_ms, source=filters.source)
+        if with_background:
+            background.show(ledger, during, report, groups or DEFAULT_GROUPS, form, guessed)
+            return
         empty = shown.nothing_in(scanning.places(sources))
-        _show(report, groups or DEFAULT_GROUPS, form, shown.without_price, empty)
+        _show(report, groups or DEFAULT_GROUPS, form, shown.without_price, empty, guessed)
 
 
-def _show(
-    report: Report, groups: tuple[str, ...], form: Form, told: Footnote, empty: str = shown.NO_USAGE
+def _show(  # noqa: PLR0917 - what a report has beside its figures
+    report: shown.Report,
+    groups: tuple[str, ...],
+    form: Form,
+    told: shown.Footnote,
+    empty: str = shown.NO_USAGE,
+    estimates: Sequence[Estimate] | None = None,
 ) -> None:
     asked = report(tuple(str(group) for group in groups))
     match form:
         case Form.JSON:
-            show_json(as_json(asked))
+            show_json(shown.document(report, asked, estimates))
         case Form.CSV:
-            show_table(shown.for_programs(asked), form)
+            show_table(shown.for_programs(asked, shown.by_model(report, asked)), form)
         case Form.TEXT:
-            show_text(_table(report, asked, told, empty=empty))
+            table = shown.with_notes(report, asked, told, empty=empty)
+            show_text(replace(table, notes=(*table.notes, *shown.estimated(estimates or ()))))
 
 
-def _show_team(report: Report, team: str) -> None:
+def _show_team(report: shown.Report, team: str) -> None:
     tables = [
-        _table(report, report((group,)), shown.sent_without_cost, title=f"{team}, by {group}")
+        shown.with_notes(
+            report, report((group,)), shown.sent_without_cost, title=f"{team}, by {group}"
+        )
         for group in (Group.MEMBER.value, Group.PROJECT.value, Group.MODEL.value)
     ]
     show_text(*tables)
-
-
-def _table(
-    report: Report,
-    asked: UsageReport,
-    told: Footnote,
-    *,
-    title: str = "",
-    empty: str = shown.NO_USAGE,
-) -> Table:
-    notes: tuple[str, ...] = ()
-    if asked.total.unpriced_tokens:
-        model = Group.MODEL.value
-        notes = (told(asked if model in asked.group_by else report((model,))),)
-    return shown.for_people(asked, title=title, notes=notes, empty=empty)
 
 
 def add_to(app: typer.Typer) -> None:

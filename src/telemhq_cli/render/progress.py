@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,25 +17,30 @@ PATIENCE_S = 1.0
 
 @contextmanager
 def patience(text: str) -> Iterator[None]:
-    """Show `text` on stderr after a second, gone again at the end; nothing where nobody watches."""
-    if not is_terminal():
+    """Show `text` on stderr after a second, gone again at the end; nothing where nobody watches.
+
+    An alarm reminds us, no thread: with one beside it, this process could not fork readers.
+    """
+    if not is_terminal() or not hasattr(signal, "setitimer"):
         yield
         return
-    over = threading.Event()
-    teller = threading.Thread(target=_tell, args=(text, over), daemon=True)
-    teller.start()
+    said: list[str] = []
+
+    def tell(_number: int, _frame: object) -> None:
+        said.append(text)
+        _write(text)
+
+    before = signal.signal(signal.SIGALRM, tell)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
     try:
         yield
     finally:
-        over.set()
-        teller.join()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if said:
+            _write("\r\x1b[K")
 
 
-def _tell(text: str, over: threading.Event) -> None:
-    if over.wait(PATIENCE_S):
-        return
+def _write(text: str) -> None:
     sys.stderr.write(text)
-    sys.stderr.flush()
-    over.wait()
-    sys.stderr.write("\r\x1b[K")
     sys.stderr.flush()

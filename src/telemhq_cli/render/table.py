@@ -56,6 +56,10 @@ class Table:
         """Return the table without its details."""
         return self._only([at for at, column in enumerate(self.columns) if not column.is_detail])
 
+    def without(self, *keys: str) -> Table:
+        """Return the table without these columns."""
+        return self._only([at for at, column in enumerate(self.columns) if column.key not in keys])
+
     def without_sparest(self) -> Table | None:
         """Return the table without the column it can spare best; None when it needs all of them."""
         sparest = max(range(len(self.columns)), key=lambda at: self.columns[at].spare, default=None)

@@ -1,0 +1,88 @@
+"""Origins as the ledger stores them: what the facts of a turn share, once."""
+
+# ruff: noqa: S608 - statements are put together from column names of ours, never from input
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from telemhq_agents.ledger.chunks import chunks, marks
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from telemhq_agents.ledger.packing import Origin
+    from telemhq_agents.ledger.places import Places
+
+
+class OriginRow(NamedTuple):
+    """An origin as it is stored; `place_id` is a row of places."""
+
+    source: str
+    session_id: str
+    thread_id: str
+    turn_key: str
+    provider: str
+    model: str
+    place_id: int
+
+
+_COLUMNS = ", ".join(OriginRow._fields)
+
+
+class Origins:
+    """Finds the rows of origins, and adds those that are new."""
+
+    def __init__(self, connection: sqlite3.Connection, places: Places) -> None:
+        self._connection = connection
+        self._places = places
+        self._named: dict[int, OriginRow] = {}
+        self._next = int(
+            connection.execute("SELECT coalesce(max(id), 0) + 1 FROM origins").fetchone()[0]
+        )
+
+    def rows(self, origins: Sequence[Origin]) -> list[int]:
+        """Return the row of each origin, in their order."""
+        wanted = [self._stored(origin) for origin in origins]
+        known = self._known({row.turn_key for row in wanted})
+        new = []
+        for row in wanted:
+            if row not in known:
+                known[row] = self._next
+                new.append((self._next, *row))
+                self._next += 1
+        self._connection.executemany(
+            f"INSERT INTO origins (id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", new
+        )
+        self._named.update((known[row], row) for row in wanted)
+        return [known[row] for row in wanted]
+
+    def named(self, ids: Iterable[int]) -> dict[int, OriginRow]:
+        """Return the origins in these rows."""
+        for some in chunks({row for row in ids if row not in self._named}):
+            found = self._connection.execute(
+                f"SELECT id, {_COLUMNS} FROM origins WHERE id IN ({marks(some)})", some
+            )
+            self._named.update((row[0], OriginRow._make(row[1:])) for row in found)
+        return self._named
+
+    def _stored(self, origin: Origin) -> OriginRow:
+        return OriginRow(
+            origin.source.value,
+            origin.session_id,
+            origin.thread_id,
+            origin.turn_key,
+            origin.provider,
+            origin.model,
+            self._places.row(origin.place),
+        )
+
+    def _known(self, turn_keys: set[str]) -> dict[OriginRow, int]:
+        known: dict[OriginRow, int] = {}
+        for some in chunks(turn_keys):
+            found = self._connection.execute(
+                f"SELECT id, {_COLUMNS} FROM origins WHERE turn_key IN ({marks(some)})", some
+            )
+            known.update((OriginRow._make(row[1:]), row[0]) for row in found)
+        return known

@@ -1,0 +1,91 @@
+"""Turns into the ledger: new ones as they are, known ones merged with what was seen again."""
+
+# ruff: noqa: S608 - statements are put together from column names of ours, never from input
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from telemhq_agents.clock import quarter
+from telemhq_agents.ledger.chunks import chunks, marks
+from telemhq_agents.ledger.merging import TurnRow, merge_turns
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from telemhq_agents.ledger.places import Places
+    from telemhq_agents.ledger.slots import Slots
+    from telemhq_agents.usage import Turn
+
+_COLUMNS = ", ".join("place_id" if name == "place" else name for name in TurnRow._fields)
+
+
+class _StoredTurn(NamedTuple):
+    """A turn that is in the ledger, and where it counts if it has no usage."""
+
+    row: TurnRow
+    slot_ms: int
+
+
+def book(
+    connection: sqlite3.Connection, turns: Sequence[Turn], places: Places, slots: Slots
+) -> set[str]:
+    """Book turns and return those to recompute."""
+    known = _stored(connection, {turn.key for turn in turns})
+    current = {key: stored.row for key, stored in known.items()}
+    for turn in turns:
+        seen = _row(turn, places.row(turn.place))
+        stored = current.get(turn.key)
+        current[turn.key] = seen if stored is None else merge_turns(stored, seen)
+    new = [row for key, row in current.items() if key not in known]
+    changed = [row for key, row in current.items() if key in known and row != known[key].row]
+    connection.executemany(_PUT, (_placed(row, slots, None) for row in new))
+    connection.executemany(_PUT, (_placed(row, slots, known[row.key]) for row in changed))
+    return {row.key for row in (*new, *changed)}
+
+
+def _row(turn: Turn, place: int) -> TurnRow:
+    return TurnRow(
+        turn.key,
+        turn.source.value,
+        turn.session_id,
+        turn.thread_id,
+        place,
+        turn.started_ms,
+        turn.ended_ms,
+        turn.duration_ms,
+        turn.status.value,
+        turn.agent_version,
+        turn.precedence,
+        turn.started_ms,
+        turn.failure,
+    )
+
+
+_PUT = (
+    f"INSERT OR REPLACE INTO turns ({_COLUMNS}, quarter_ms, slot_ms) "
+    f"VALUES ({', '.join('?' * (len(TurnRow._fields) + 2))})"
+)
+
+
+def _placed(row: TurnRow, slots: Slots, before: _StoredTurn | None) -> tuple[object, ...]:
+    """Add where a turn without any usage counts: when it ended, else when it started."""
+    at_ms = _counts_at(row)
+    if before is not None and at_ms == _counts_at(before.row):
+        return *row, quarter(at_ms), before.slot_ms
+    return *row, quarter(at_ms), slots.slot(row.source, at_ms)
+
+
+def _counts_at(row: TurnRow) -> int:
+    return row.started_ms if row.ended_ms is None else row.ended_ms
+
+
+def _stored(connection: sqlite3.Connection, keys: set[str]) -> dict[str, _StoredTurn]:
+    found: dict[str, _StoredTurn] = {}
+    for some in chunks(keys):
+        rows = connection.execute(
+            f"SELECT {_COLUMNS}, slot_ms FROM turns WHERE key IN ({marks(some)})", some
+        )
+        found.update((row[0], _StoredTurn(TurnRow._make(row[:-1]), row[-1])) for row in rows)
+    return found
