@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 
-.PHONY: venv demo test check fmt lint types imports bench lock clean
+.PHONY: venv demo test test-cron test-real check fmt lint types imports bench bench-logs lock clean
 venv: $(STAMP)
 
 $(STAMP): requirements.lock requirements-uv.txt pyproject.toml
@@ -23,6 +23,19 @@ demo: venv
 
 test: venv
 	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+test-real: venv ## the real codex and claude, from npm, against a fake model on loopback
+	@TELEMHQ_TEST_REAL=1 $(BIN)/python -m pytest -q tests/real $(ARGS)
+
+test-cron: venv ## jobs under Debian's own cron: as root, a minute or two; installs cron where it is missing
+	@if test "$$(id -u)" -ne 0; then echo "test-cron: skipped: only root may write a table for cron"; exit 0; fi; \
+	if ! command -v cron >/dev/null; then \
+	  command -v apt-get >/dev/null || { echo "test-cron: skipped: there is neither cron nor apt-get here"; exit 0; }; \
+	  echo "test-cron: installing Debian's cron with apt-get"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends cron; } >/dev/null 2>&1 \
+	    || { echo "test-cron: skipped: apt-get cannot install cron"; exit 0; }; \
+	fi; \
+	$(BIN)/python -m pytest -q -p no:xdist tests/journeys/real_cron.py $(ARGS)
 
 lint: venv
 	@$(BIN)/ruff check .
@@ -42,6 +55,9 @@ fmt: venv
 bench: venv
 	@$(BIN)/python -m bench.client
 	@$(BIN)/python -m bench.server
+
+bench-logs: venv ## reading local logs, beside ccusage and tokscale
+	@$(BIN)/python -m bench.logs $(if $(MB),--mb $(MB)) $(ARGS)
 
 lock: ## refresh the pinned versions (hashes, no registry address)
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.txt; }

@@ -64,7 +64,9 @@ def page() -> str:
     parts = [f"{HEAD}\n| code | meaning |\n|--:|---|\n{rows}\n"]
     parts.append(
         "`telemhq ping … -- COMMAND` exits with the command's own code, whatever it is: 128+n where"
-        " a signal\nended it, 127 where it is not found, 126 where it cannot be executed.\n"
+        " a signal\nended it, 127 where it is not found, 126 where it cannot be executed. Two codes"
+        " are telemhq's own: 124 where\n`--kill-after` ended the command (as timeout(1) has it; also"
+        " where that took SIGKILL), 75 where `--lock` skipped it.\n"
     )
     for path, text in commands(get_command(app), "telemhq"):
         lines = "\n".join(line.rstrip() for line in text.strip().splitlines())

@@ -118,12 +118,14 @@ class Line:
     """A TCP line to the server that tells of each request it has just passed on.
 
     `on_request` is called with the running number of pings passed on, after the server's socket
-    has taken the request and before any of the answer is passed back: a send is in flight.
+    has taken the request and before any of the answer is passed back: a send is in flight. `heard`
+    is every byte that went to the server.
     """
 
     target: int
     on_request: Callable[[int], None]
     pings: int = 0
+    heard: bytearray = field(default_factory=bytearray)
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
     threads: list[threading.Thread] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -165,6 +167,8 @@ class Line:
     ) -> bool:
         if client in ready:
             data = client.recv(65536)
+            with self.lock:
+                self.heard += data
             server.sendall(data)
             if data.rstrip().endswith(b"}"):
                 with self.lock:

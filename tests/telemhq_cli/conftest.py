@@ -54,6 +54,7 @@ class PingServer:
         }
     )
     hangs: bool = False
+    posts_hang: bool = False
     describes: threading.Event | None = None
     requests: list[Request] = field(default_factory=list)
     url: str = ""
@@ -96,7 +97,7 @@ def handler_of(server: PingServer) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(length)
             headers = {name.lower(): value for name, value in self.headers.items()}
             server.requests.append(Request(self.command, self.path, headers, body))
-            if server.hangs:
+            if server.hangs or (server.posts_hang and self.command == "POST"):
                 server.released.wait(30)
 
         def _say(self, status: int, document: dict[str, Any]) -> None:

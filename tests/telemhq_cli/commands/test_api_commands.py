@@ -332,8 +332,31 @@ def test_a_report_as_json_and_csv_has_its_stable_shape(
     assert list(document["rows"][0]) == ["model", "day", *figures]
     assert list(document["total"]) == figures
     assert document["total"]["cost_usd"] == 0.25
-    assert list(rows[0]) == ["model", *figures]
-    assert (rows[0]["model"], rows[0]["input_tokens"]) == ("gpt-5", "7")
+    assert document["unpriced_models"] == []
+    assert list(rows[0]) == ["model", *figures, "unpriced_models"]
+    assert (rows[0]["model"], rows[0]["input_tokens"], rows[0]["unpriced_models"]) == (
+        *("gpt-5", "7", ""),
+    )
+
+
+@pytest.mark.parametrize("groups", [["project"], ["day", "model"]])
+@pytest.mark.parametrize("whose", ["--mine", "--team"])
+def test_every_report_of_the_server_names_the_models_without_a_cost(
+    telemhq: CommandLine, server: RunningServer, whose: str, groups: list[str]
+) -> None:
+    ada = logged_in(telemhq, server)
+    ada("team", "create", "Engines")
+    ada("tracker", "create", "job")
+    ada("ping", "job", "-f", "input_tokens=7", "--model", "nimbus-9")
+    ada("ping", "job", "-f", "input_tokens=8", "-f", "cost_usd=0.25", "--model", "gpt-5")
+    by = [part for group in groups for part in ("--by", group)]
+
+    document = ada.asks("usage", whose, *by)
+    rows = list(csv.DictReader(io.StringIO(ada("usage", whose, *by, "--csv").out)))
+
+    assert document["unpriced_models"] == [{"model": "nimbus-9", "tokens": 7}]
+    assert {row["unpriced_models"] for row in rows if int(row["unpriced_tokens"])} == {"nimbus-9"}
+    assert {row["unpriced_models"] for row in rows if not int(row["unpriced_tokens"])} <= {""}
 
 
 def test_an_invitation_to_another_server_needs_a_login_of_its_own(

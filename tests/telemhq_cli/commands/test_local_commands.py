@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemhq_agents.clock import from_iso
-from tests.telemhq_cli.logs import ClaudeSession, CodexSession
+from tests.telemhq_cli.logs import ClaudeSession, CodexSession, iso
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,8 +96,41 @@ def test_a_model_without_a_price_is_named(logs: CommandLine) -> None:
     text = logs("usage", "--by", "source").out
 
     assert "unpriced*" in text
-    assert "* No price is known for in-house-1; set one: docs/how-to/prices.md\n" in text
+    assert (
+        "* No price is known for in-house-1. Next: telemhq prices update, or prices set\n" in text
+    )
     assert logs.asks("usage")["total"]["unpriced_tokens"] == 1_000_010
+
+
+def test_background_work_stands_beside_the_report_and_names_what_has_no_price(
+    logs: CommandLine,
+) -> None:
+    path = next((logs.machine.home / "claude").rglob("*.jsonl"))
+    spent = {
+        "claude-opus-4-8": {"inputTokens": 500, "outputTokens": 20},
+        "in-house-1": {"inputTokens": 7, "outputTokens": 1},
+    }
+    state = {"type": "cost-state", "sessionId": path.stem, "modelUsage": spent}
+    with path.open("a") as file:
+        file.write(json.dumps({"timestamp": iso(EVENING + 60_000), **state}) + "\n")
+    options = ("usage", "--with-background", "--by", "source")
+
+    plain, shown = logs.asks("usage", "--by", "source"), logs.asks(*options)
+
+    beside = {kind: shown.pop(kind) for kind in ("background", "unexplained")}
+    assert shown == plain
+    assert [(row["source"], row["total_tokens"]) for row in beside["background"]["rows"]] == [
+        ("claude", 8)
+    ]
+    assert beside["background"]["unpriced_models"] == [{"model": "in-house-1", "tokens": 8}]
+    assert beside["unexplained"]["rows"] == []
+    rows = list(csv.DictReader(io.StringIO(logs(*options, "--csv").out)))
+    assert [(row["kind"], row["source"], row["unpriced_models"]) for row in rows] == [
+        ("counted", "codex", ""),
+        ("counted", "claude", ""),
+        ("background", "claude", "in-house-1"),
+    ]
+    assert "* No price is known for in-house-1." in logs(*options).out
 
 
 def test_ones_own_prices_win(logs: CommandLine) -> None:

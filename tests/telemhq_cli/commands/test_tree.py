@@ -189,6 +189,7 @@ LOCAL_COMMANDS = [
     ["agent", "status"],
     ["agent", "outbox"],
     ["claude", "install", "--dry-run"],
+    ["claude", "status", "--json"],
 ]
 HEAVY = ("httpx", "sqlalchemy", "fastapi", "uvicorn", "alembic", "keyring", "server_stub", "rich")
 

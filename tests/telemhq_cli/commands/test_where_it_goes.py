@@ -155,7 +155,7 @@ def test_a_single_pass_is_remembered_and_told_in_the_singular(
     assert not told["running"]
     shown = telemhq("agent", "status").out
     assert "Watching by" not in shown
-    assert shown.endswith("Next: telemhq agent run\n")
+    assert shown.endswith("Next: telemhq agent install\n")
 
 
 def test_parked_pings_lead_to_the_outbox(telemhq: CommandLine, server: RunningServer) -> None:

@@ -199,7 +199,10 @@ def test_a_report_without_prices_names_the_models() -> None:
 
     assert any(line.startswith("in-house-1") and line.endswith("unpriced*") for line in lines)
     assert any(line.startswith("Total") and line.endswith("$2.00*") for line in lines)
-    assert lines[-1] == "* No price is known for in-house-1; set one: docs/how-to/prices.md"
+    assert (
+        lines[-1]
+        == "* No price is known for in-house-1. Next: telemhq prices update, or prices set"
+    )
 
 
 def test_what_was_sent_without_a_cost_is_summed_by_model() -> None:
@@ -215,7 +218,7 @@ def test_a_report_without_groups_is_one_line() -> None:
     report = UsageReport((), (), Amounts(runs=3))
 
     assert [line.split()[0] for line in usage.for_people(report).lines()[2:]] == ["Total"]
-    assert usage.for_programs(report).rows[0][0] == 3
+    assert usage.for_programs(report, report).rows == [(3, *[0] * 10, "")]
 
 
 def test_details_are_for_programs_alone(capsys: pytest.CaptureFixture[str]) -> None:
