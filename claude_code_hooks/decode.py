@@ -109,7 +109,9 @@ typed = msgspec.json.Decoder(Line).decode
 _anything = msgspec.json.Decoder()
 _untyped = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-_LATER_WRITE = re.compile(rb'\{"(?:parentUuid|type)":')
+LATER_WRITE = re.compile(rb'\{"(?:parentUuid|type)":')
+"""How a line begins that can matter, wherever a torn one stands before it."""
+
 _MOST_WRITES = 4096
 _HALF_CHARACTER = b"\\ud"
 
@@ -125,7 +127,7 @@ def decode(data: bytes) -> Line:
 def last_write(data: bytes) -> bytes | None:
     """Return what a later writer put behind a line that its writer never finished, if anything."""
     # Only one start leads to an object that ends where the line does: the nested ones end before.
-    starts = [match.start() for match in _LATER_WRITE.finditer(data)][-_MOST_WRITES:]
+    starts = [match.start() for match in LATER_WRITE.finditer(data)][-_MOST_WRITES:]
     return next((data[at:] for at in reversed(starts) if at and _is_whole(data[at:])), None)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from claude_code_hooks.decode import LATER_WRITE
+
 _RESULT = re.compile(
     rb'\{"parentUuid":"[^"\\]{36}",'
     rb'(?:(?!"message")"[A-Za-z_]+":(?:"[^"\\]*"|null|true|false|\d+),)*+'
@@ -79,4 +81,6 @@ def _is_id(data: bytes, at: int) -> bool:
 
 
 def _ends_like_one(data: bytes, start: int, end: int) -> bool:
-    return data.rfind(_END, max(start, end - _LONGEST_END), end) >= 0
+    """Tell whether a result's last keys stand at a line's end, and no other line behind them."""
+    at = data.rfind(_END, max(start, end - _LONGEST_END), end)
+    return at >= 0 and LATER_WRITE.search(data, at, end) is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from typer.main import get_command
 
 from telemhq_agents import errors
-from telemhq_cli.commands.tree import app
+from telemhq_cli.commands.tree import tree
 from telemhq_cli.main import BROKEN_PIPE, INTERRUPTED, UNEXPECTED
 from telemhq_cli.wrap.command_line import help_text
 
@@ -68,7 +68,7 @@ def page() -> str:
         " are telemhq's own: 124 where\n`--kill-after` ended the command (as timeout(1) has it; also"
         " where that took SIGKILL), 75 where `--lock` skipped it.\n"
     )
-    for path, text in commands(get_command(app), "telemhq"):
+    for path, text in commands(get_command(tree()), "telemhq"):
         lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
         parts.append(f"## `{path}`\n\n```\n{lines}\n```\n")
     return "\n".join(parts)

@@ -137,6 +137,33 @@ class Prices:
         return next((name for name, one in named if _fits(one["named"], provider)), "")
 
 
+class PricesInForce:
+    """The prices of the user's own file and of the downloaded one, read again when either changes.
+
+    An agent runs for weeks, and a price that is set holds for whatever is read from then on.
+    """
+
+    def __init__(self, override: Path, downloaded: Path) -> None:
+        self._files = (override, downloaded)
+        self._seen: tuple[object, ...] = ()
+        self._prices: Prices | None = None
+
+    def now(self) -> Prices:
+        """Return the prices as the files hold them. Raises SettingsError when one is wrong."""
+        seen = tuple(_version(file) for file in self._files)
+        if self._prices is None or seen != self._seen:
+            self._prices, self._seen = Prices.load(*self._files), seen
+        return self._prices
+
+
+def _version(file: Path) -> object:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _spellings(model: str) -> Iterator[str]:
     """Yield a model's name as it is, then with less and less of what clouds put around it."""
     seen: set[str] = set()

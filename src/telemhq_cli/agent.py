@@ -21,12 +21,9 @@ from telemhq_agents.delivery.outbox import DeliveryReport, deliver
 from telemhq_agents.errors import NotLoggedInError, TelemhqError
 from telemhq_agents.ledger import steering
 from telemhq_agents.ledger.narrow import Narrow
-from telemhq_agents.ledger.store import Ledger
-from telemhq_agents.pricing import Prices
-from telemhq_agents.privacy import ProjectNamer
 from telemhq_agents.usage import Source
 from telemhq_cli import intake, reading
-from telemhq_cli.mending import restore_if_empty
+from telemhq_cli.opening import open_ledger, own_namer
 from telemhq_cli.prompts import log_prompts
 
 if TYPE_CHECKING:
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
 
     from telemhq_agents.collecting import LedgerPort, Namer
     from telemhq_agents.delivery.client import PingSender
+    from telemhq_agents.ledger.store import Ledger
     from telemhq_agents.locations import Locations
 
 BOOKING_WAIT_S = 30.0
@@ -62,31 +60,6 @@ class Pass:
     queued: int = 0
     delivery: DeliveryReport | None = None
     problems: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def open_ledger(ours: Locations) -> Iterator[Ledger]:
-    """Open the ledger, with the user's own prices where there are any.
-
-    Raises BrokenLedgerError, also while it is in use: `mending.mend` puts another in its place.
-    """
-    restore_if_empty(ours)
-    own = ours.own_prices.exists()
-    prices = Prices.load(ours.own_prices, ours.downloaded_prices) if own else None
-    with Ledger.open(ours.ledger, prices=prices) as ledger:
-        yield ledger
-
-
-def own_namer(ours: Locations) -> ProjectNamer:
-    """Return who names projects here, and knows what the user keeps on this machine."""
-    return ProjectNamer(settings.load(ours.settings).private.value)
-
-
-def read_logs(
-    ledger: Ledger, sources: Sequence[Source], namer: Namer, now_ms: int
-) -> dict[Source, ScanReport]:
-    """Book what the logs of these sources hold beyond the ledger's cursors."""
-    return intake.read_logs(ledger, sources, namer, now_ms)
 
 
 def read_changed(
@@ -176,7 +149,9 @@ class Agent:
             if ours:
                 namer = own_namer(self._ours)
                 self._book_hooks(done, namer)
-                done.scans = read_logs(self._ledger, self._plan.sources, namer, clock.now_ms())
+                done.scans = intake.read_logs(
+                    self._ledger, self._plan.sources, namer, clock.now_ms()
+                )
             else:
                 done.problems.append("another process reads the logs; nothing was read")
         return self._deliver(self._queue(self._log_prompts(done)))

@@ -94,15 +94,16 @@ def _reports(told: bytes, code: int) -> Caught:
 
 def read_all(sources: Sequence[Source]) -> Mapping[str, Any]:
     """Book what is new and return what `in_a_process` understands."""
-    from telemhq_cli import agent  # noqa: PLC0415 - it imports this module's neighbours
+    from telemhq_cli import agent, intake  # noqa: PLC0415 - it imports this module's neighbours
+    from telemhq_cli.opening import open_ledger, own_namer  # noqa: PLC0415 - same
 
     ours = locations.ours()
     try:
-        with agent.open_ledger(ours) as ledger, ledger.booking(BOOKING_WAIT_S) as is_ours:
+        with open_ledger(ours) as ledger, ledger.booking(BOOKING_WAIT_S) as is_ours:
             if not is_ours:
                 return {"error": [SOMEBODY_ELSE, ""]}
-            namer = agent.own_namer(ours)
-            found = agent.read_logs(ledger, sources, namer, clock.now_ms())
+            namer = own_namer(ours)
+            found = intake.read_logs(ledger, sources, namer, clock.now_ms())
             queued = ledger.queue_due(clock.now_ms(), device=steering.sender(ours))
     except BrokenLedgerError as error:
         return {"broken": [error.message, error.next_step]}

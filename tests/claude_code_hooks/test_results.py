@@ -126,9 +126,12 @@ def test_a_result_that_was_torn_is_parsed() -> None:
     assert not has(learnt(result()), torn + compact({"parentUuid": None, "type": "assistant"}))
 
 
-def test_what_another_writer_left_behind_a_torn_result_is_found(home: Home, lines: Lines) -> None:
+@pytest.mark.parametrize("size", [1500, -1, -8, -40], ids=["in its output", "1", "8", "40"])
+def test_what_another_writer_left_behind_a_torn_result_is_found(
+    size: int, home: Home, lines: Lines
+) -> None:
     path = home.write("s1", [lines.prompt(1), result(), result()])
-    torn = compact(result(text="x" * 3000))[:1500]
+    torn = compact(result(text="x" * 3000))[:size]
     with path.open("ab") as stream:
         stream.write(torn + compact({"parentUuid": None, **lines.reply(3)}) + b"\n")
 

@@ -244,7 +244,7 @@ def test_following_the_log_shows_what_is_added(machine: Machine) -> None:
     machine.ours.mkdir()
     path = machine.ours / "agent.log"
     path.write_text("2026-11-20T12:00:00.000Z started\n")
-    process = machine.start("agent", "logs", "--follow")
+    process = machine.start("agent", "logs", "--follow", preexec_fn=as_a_terminal_does)
     guard = threading.Timer(20, process.kill)
     guard.start()
     assert process.stdout is not None
@@ -254,9 +254,16 @@ def test_following_the_log_shows_what_is_added(machine: Machine) -> None:
         file.write("2026-11-20T12:00:01.000Z stopped\n")
 
     assert process.stdout.readline().endswith(b" stopped\n")
-    process.kill()
-    process.communicate(timeout=10)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=10)
     guard.cancel()
+    assert (process.returncode, complaint) == (130, b"")
+
+
+def as_a_terminal_does() -> None:
+    """Let Ctrl-C through: a test run that a shell put into the background ignores it, and its
+    children would."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_drain_that_holds_the_lock_for_a_moment_is_no_agent(machine: Machine) -> None:

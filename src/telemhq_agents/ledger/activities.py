@@ -29,7 +29,7 @@ _ADD = """
 
 _OF_PARCEL = f"""
     SELECT kind, name, sum(count), sum(duration_ms) FROM activities WHERE turn_key IN (
-        SELECT turn_key FROM buckets
+        SELECT turn_key FROM buckets INDEXED BY buckets_span
         WHERE {" AND ".join(f"{name} = ?" for name in PARCEL_COLUMNS)} AND runs > 0)
     GROUP BY kind, name ORDER BY sum(count) DESC, kind, name"""
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_S = 30.0
 PAUSE_S = 0.01
 PAGES_BEFORE_CHECKPOINT = 16_000
-"""64 MB: a first reading changes the same pages again and again, and each would be copied often."""
+"""Of 4 KiB. A first reading changes the same pages again and again, and each would be copied often."""
+MOST_LEFT_OF_LOG_BYTES = 8 << 20
+"""What the write-ahead log keeps of the disk once its pages are copied."""
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PRIMARY_CODE = 0xFF
@@ -66,6 +68,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -32000")
         connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BEFORE_CHECKPOINT}")
+        connection.execute(f"PRAGMA journal_size_limit = {MOST_LEFT_OF_LOG_BYTES}")
         connection.execute("PRAGMA temp_store = MEMORY")
         migrate(connection, str(path))
     except BaseException:

@@ -41,7 +41,8 @@ PATIENCE_WITH_EMPTY = 15
 # A span is ready when every turn in it has ended, or was overtaken by a later turn of its thread,
 # or when nothing was added to it for a while. A turn that has used nothing yet may still wait for
 # its first response, so that while is a longer one. It is final when every turn has ended, or
-# after the longer while: what can be corrected need not wait for that.
+# after the longer while: what can be corrected need not wait for that. The index is named because
+# SQLite would take the session's, and read a session of thousands of turns once for each of them.
 _READY = """
     SELECT o.source, o.session_id, o.thread_id, o.span, o.touched_ms <= :long_quiet
         OR coalesce(min(b.id IS NULL OR t.status <> 'running'), 0) AS final
@@ -65,7 +66,8 @@ _KNOWN = f"""
         max(CASE WHEN b.runs > 0 THEN t.status ELSE '' END), max(coalesce(t.agent_version, '')),
         max(CASE WHEN b.runs > 0 THEN t.failure ELSE '' END),
         {", ".join(f"sum(b.{name})" for name in AMOUNT_FIELDS)}
-    FROM temp.ready r CROSS JOIN buckets b ON b.span = r.span AND b.session_id = r.session_id
+    FROM temp.ready r CROSS JOIN buckets b INDEXED BY buckets_span
+            ON b.span = r.span AND b.session_id = r.session_id
             AND b.thread_id = r.thread_id AND b.source = r.source
         LEFT JOIN turns t ON t.key = b.turn_key
     GROUP BY {", ".join("b." + name for name in PARCEL_COLUMNS)}"""

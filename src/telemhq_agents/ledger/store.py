@@ -25,7 +25,7 @@ from telemhq_agents.ledger import (
 from telemhq_agents.ledger.connection import explained, open_connection, transaction
 from telemhq_agents.ledger.estimates import estimates
 from telemhq_agents.ledger.records import Cursor, OutboxState
-from telemhq_agents.pricing import Prices
+from telemhq_agents.pricing import PricesInForce
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from telemhq_agents.destined import History
     from telemhq_agents.ledger.estimates import Estimate
     from telemhq_agents.ledger.records import Batch, Booked, DeviceFacts, OutboxCounts, OutboxRow
+    from telemhq_agents.pricing import Prices
     from telemhq_agents.usage import Activity, SessionTotal, Source
 
 SETTLE_MS = 120_000
@@ -59,6 +60,7 @@ class Ledger:
         self.path = path
         self._connection = connection
         self._prices = prices
+        self._in_force: PricesInForce | None = None
         self._now_ms = now_ms
 
     @classmethod
@@ -71,8 +73,8 @@ class Ledger:
     ) -> Self:
         """Open the ledger at `path`, made if it is not there.
 
-        Facts are priced with `prices`, by default this version's and the user's own. Raises DamagedError when the
-        file cannot be read, SettingsError when a newer program wrote it.
+        Facts are priced with `prices`, by default this version's and the user's own as they are then. Raises
+        DamagedError when the file cannot be read, SettingsError when a newer program wrote it.
         """
         return cls(path, open_connection(path), prices, now_ms)
 
@@ -134,11 +136,13 @@ class Ledger:
         return None if row is None else _cursor(source, *row)
 
     def prices(self) -> Prices:
-        """Return what facts are priced with."""
-        if self._prices is None:
+        """Return what facts are priced with. Raises SettingsError where a file of prices is wrong."""
+        if self._prices is not None:
+            return self._prices
+        if self._in_force is None:
             ours = locations.ours()
-            self._prices = Prices.load(ours.own_prices, ours.downloaded_prices)
-        return self._prices
+            self._in_force = PricesInForce(ours.own_prices, ours.downloaded_prices)
+        return self._in_force.now()
 
     def book(self, batch: Batch) -> Booked:
         """Book facts, turns and cursors in one transaction; what is known already adds nothing."""

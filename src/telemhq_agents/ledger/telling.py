@@ -32,7 +32,7 @@ _ADD = (
 _SAVE = f"UPDATE told SET {', '.join(f'{name} = ?' for name in TOLD_COLUMNS)} WHERE id = ?"
 _KNOWN_NOW = f"""
     SELECT {", ".join(f"coalesce(sum(b.{name}), 0)" for name in AMOUNT_FIELDS)}
-    FROM told JOIN buckets b
+    FROM told JOIN buckets b INDEXED BY buckets_span
         ON {" AND ".join(f"b.{name} = told.{name}" for name in PARCEL_COLUMNS)}
     WHERE told.id = ?"""
 

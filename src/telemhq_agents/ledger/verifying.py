@@ -237,8 +237,9 @@ def _run(turn: Turn) -> Amounts:
 def _untold(connection: sqlite3.Connection) -> list[int]:
     """Return told rows that differ from the sums though nothing is on its way or due to be."""
     same = " AND ".join(f"b.{name} = told.{name}" for name in PARCEL_COLUMNS)
+    held = "buckets b INDEXED BY buckets_span"
     differs = " OR ".join(
-        f"told.{name} <> coalesce((SELECT sum(b.{name}) FROM buckets b WHERE {same}), 0)"
+        f"told.{name} <> coalesce((SELECT sum(b.{name}) FROM {held} WHERE {same}), 0)"
         for name in AMOUNT_FIELDS
     )
     rows = connection.execute(

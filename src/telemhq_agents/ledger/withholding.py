@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # The turns that are about to be told, and the places in which they worked.
 _TURNS = """
     CREATE TEMP TABLE withheld AS SELECT DISTINCT b.turn_key AS key
-    FROM temp.ready r CROSS JOIN buckets b ON b.span = r.span AND b.session_id = r.session_id
-        AND b.thread_id = r.thread_id AND b.source = r.source"""
+    FROM temp.ready r CROSS JOIN buckets b INDEXED BY buckets_span ON b.span = r.span
+        AND b.session_id = r.session_id AND b.thread_id = r.thread_id AND b.source = r.source"""
 _PLACES = """
     SELECT id, cwd, project, log_project FROM places WHERE id IN (
         SELECT o.place_id FROM temp.withheld w CROSS JOIN origins o ON o.turn_key = w.key
@@ -35,22 +35,23 @@ _ADD_ORIGINS = """
     INSERT OR IGNORE INTO origins (source, session_id, thread_id, turn_key, provider, model, place_id)
     SELECT source, session_id, thread_id, turn_key, provider, model, :marked FROM origins
     WHERE place_id = :place AND turn_key IN (SELECT key FROM temp.withheld)"""
+# By way of the turns, whose facts an index finds: the ledger may hold a million others.
 _MOVE_FACTS = f"""
-    UPDATE facts SET origin_id = moving.new FROM (
-        SELECT old.id AS old, new.id AS new, old.source, old.session_id, old.thread_id,
-            old.turn_key, old.provider, old.model
-        FROM temp.withheld w CROSS JOIN origins old ON old.turn_key = w.key
+    UPDATE facts SET origin_id = (
+        SELECT new.id FROM origins old
             JOIN origins new USING (turn_key, session_id, thread_id, provider, model, source)
-        WHERE old.place_id = :place AND new.place_id = :marked) AS moving
-    WHERE facts.origin_id = moving.old AND NOT EXISTS (
-        SELECT 1 FROM told
-        WHERE told.span = CASE WHEN facts.slot_ms < 0 THEN moving.turn_key
-                ELSE 'w' || facts.slot_ms END
-            AND told.session_id = moving.session_id AND told.thread_id = moving.thread_id
-            AND told.source = moving.source AND told.provider = moving.provider
-            AND told.model = moving.model AND told.project = :project
-            AND told.log_project = :log_project
-            AND told.quarter_ms = facts.at_ms - facts.at_ms % {QUARTER_MS})"""
+        WHERE old.id = facts.origin_id AND new.place_id = :marked)
+    WHERE rowid IN (
+        SELECT f.rowid FROM temp.withheld w CROSS JOIN origins o ON o.turn_key = w.key
+            CROSS JOIN facts f ON f.origin_id = o.id
+        WHERE o.place_id = :place AND NOT EXISTS (
+            SELECT 1 FROM told
+            WHERE told.span = CASE WHEN f.slot_ms < 0 THEN o.turn_key ELSE 'w' || f.slot_ms END
+                AND told.session_id = o.session_id AND told.thread_id = o.thread_id
+                AND told.source = o.source AND told.provider = o.provider
+                AND told.model = o.model AND told.project = :project
+                AND told.log_project = :log_project
+                AND told.quarter_ms = f.at_ms - f.at_ms % {QUARTER_MS}))"""
 _MOVE_TURNS = """
     UPDATE turns SET place_id = :marked
     WHERE place_id = :place AND key IN (SELECT key FROM temp.withheld) AND NOT EXISTS (

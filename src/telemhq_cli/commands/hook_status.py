@@ -86,7 +86,7 @@ def _last_event_ms(ours: Locations) -> int:
         return waiting_ms
     from claude_code_hooks.drain import memory_of  # noqa: PLC0415 - only where there is a ledger
     from telemhq_agents.ledger.narrow import Narrow  # noqa: PLC0415 - same
-    from telemhq_cli.agent import open_ledger  # noqa: PLC0415 - same
+    from telemhq_cli.opening import open_ledger  # noqa: PLC0415 - same
 
     with open_ledger(ours) as ledger:
         return max(waiting_ms, memory_of(Narrow(ledger)).last_ms)

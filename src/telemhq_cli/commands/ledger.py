@@ -147,9 +147,9 @@ def _repaired(found: Findings) -> Findings:
 
 @contextmanager
 def _opened() -> Iterator[Ledger]:
-    from telemhq_cli import agent  # noqa: PLC0415 - not needed for --help
+    from telemhq_cli.opening import open_ledger  # noqa: PLC0415 - not needed for --help
 
-    with agent.open_ledger(locations.ours()) as ledger:
+    with open_ledger(locations.ours()) as ledger:
         yield ledger
 
 

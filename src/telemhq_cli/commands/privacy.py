@@ -32,7 +32,7 @@ def preview(session: OfSession = "", as_json: AsJson = False, as_csv: AsCsv = Fa
     from telemhq_agents.ledger import preview as previews  # noqa: PLC0415 - not needed for --help
     from telemhq_agents.ledger import steering  # noqa: PLC0415 - same
     from telemhq_agents.privacy import has_remote  # noqa: PLC0415 - same
-    from telemhq_cli.agent import open_ledger  # noqa: PLC0415 - same
+    from telemhq_cli.opening import open_ledger  # noqa: PLC0415 - same
     from telemhq_cli.render import disclosure  # noqa: PLC0415 - same
 
     at_most_one(json=as_json, csv=as_csv)

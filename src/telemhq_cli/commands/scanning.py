@@ -60,14 +60,15 @@ def in_words(source: Source, report: ScanReport) -> str:
 def _read(
     sources: Sequence[Source],
 ) -> Iterator[tuple[Ledger, dict[Source, ScanReport]]]:
-    from telemhq_cli import agent  # noqa: PLC0415 - not needed for --help
+    from telemhq_cli import intake  # noqa: PLC0415 - not needed for --help
+    from telemhq_cli.opening import open_ledger, own_namer  # noqa: PLC0415 - same
 
     reports: dict[Source, ScanReport] = {}
-    namer = agent.own_namer(locations.ours())
-    with agent.open_ledger(locations.ours()) as ledger:
+    namer = own_namer(locations.ours())
+    with open_ledger(locations.ours()) as ledger:
         with patience("Reading logs …"), ledger.booking(WAIT_S) as ours:
             if ours:
-                reports = agent.read_logs(ledger, sources, namer, clock.now_ms())
+                reports = intake.read_logs(ledger, sources, namer, clock.now_ms())
         if not ours:
             warn("another process reads the logs; what it has not booked yet is missing")
         for problem in (one for report in reports.values() for one in report.problems):

@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from importlib.metadata import version
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telemhq_agents import locations
 from telemhq_agents.errors import BrokenLedgerError, UsageError
-from telemhq_cli.commands import (
-    agent,
-    claude,
-    codex,
-    config,
-    doctor,
-    key,
-    ledger,
-    login,
-    ping,
-    prices,
-    privacy,
-    server,
-    statusline,
-    team,
-    tracker,
-    usage,
-)
 from telemhq_cli.render.output import note, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-app = typer.Typer(
-    name="telemhq",
-    help="Know what your AI jobs and coding agents actually did.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
+ROOMS: dict[str, tuple[str, ...]] = {
+    "usage": ("usage",),
+    "ping": ("ping",),
+    "statusline": ("statusline",),
+    "login": ("login", "logout", "whoami"),
+    "tracker": ("tracker",),
+    "team": ("team",),
+    "key": ("key",),
+    "agent": ("agent",),
+    "codex": ("codex",),
+    "claude": ("claude",),
+    "server": ("server",),
+    "prices": ("prices",),
+    "ledger": ("ledger",),
+    "privacy": ("privacy",),
+    "config": ("config",),
+    "doctor": ("doctor",),
+}
+"""The modules of this package and the commands in each, as `--help` lists them."""
 
 _NOT_ONE_OF = re.compile(r"'(?P<given>.*)' is not one of (?P<known>'.*')")
 _AT_LEAST = re.compile(r"greater than or equal to (?P<least>-?\d+)")
@@ -49,14 +42,38 @@ _NOUNS = {"by": "group"}
 """What an option's values are, where its name does not say it."""
 
 
+def tree(word: str = "") -> typer.Typer:
+    """Return the commands: all of them, or those that are with `word` in one module.
+
+    A command needs only its own module; all of them together take longer than most do.
+    """
+    app = typer.Typer(
+        name="telemhq",
+        help="Know what your AI jobs and coding agents actually did.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_everything)
+    wanted = [room for room, words in ROOMS.items() if word in words] or list(ROOMS)
+    for room in wanted:
+        module = import_module(f"telemhq_cli.commands.{room}")
+        if hasattr(module, "add_to"):
+            module.add_to(app)
+        else:
+            app.add_typer(module.app, name=room)
+    return app
+
+
 def _show_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - 20 ms
+
         say(f"telemhq {version('telemhq')}")
         raise typer.Exit
 
 
-@app.callback()
-def everything(
+def _everything(
     shown: Annotated[
         bool,
         typer.Option(
@@ -65,24 +82,6 @@ def everything(
     ] = False,
 ) -> None:
     del shown
-
-
-usage.add_to(app)
-ping.add_to(app)
-statusline.add_to(app)
-login.add_to(app)
-app.add_typer(tracker.app, name="tracker")
-app.add_typer(team.app, name="team")
-app.add_typer(key.app, name="key")
-app.add_typer(agent.app, name="agent")
-app.add_typer(codex.app, name="codex")
-app.add_typer(claude.app, name="claude")
-app.add_typer(server.app, name="server")
-app.add_typer(prices.app, name="prices")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(privacy.app, name="privacy")
-app.add_typer(config.app, name="config")
-doctor.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -102,6 +101,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        app = tree(next(iter(arguments), ""))
         code = app(args=list(arguments), prog_name="telemhq", standalone_mode=False)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a verb: its help

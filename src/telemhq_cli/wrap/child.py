@@ -7,6 +7,7 @@ process sent to us alone is passed on.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -203,11 +204,22 @@ def start(command: Sequence[str], redirected: Sequence[tuple[int, int]] = ()) ->
 
 
 def release(when_hit: Callable[[], None]) -> None:
-    """Unblock signals: from here on the first of them calls `when_hit`, which ends the process."""
-    for number in FORWARDED:
-        if signal.getsignal(number) != signal.SIG_IGN:
+    """Let the first signal from here on call `when_hit`, which ends the process.
+
+    In a thread, which hears it whatever we wait for: a resolver in C lets no handler run.
+    """
+    heard = [number for number in FORWARDED if signal.getsignal(number) != signal.SIG_IGN]
+
+    def hear() -> None:
+        signal.sigwait(heard)
+        when_hit()
+
+    try:
+        _thread.start_new_thread(hear, ())
+    except RuntimeError:  # no thread to be had: between two waits then
+        for number in heard:
             signal.signal(number, lambda *_: when_hit())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*FORWARDED, signal.SIGCHLD))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
 
 
 def rest(seconds: float) -> bool:

@@ -26,7 +26,12 @@ def send(home: Path) -> None:
     program = [sys.executable, *DRAIN]
     with suppress(OSError, NotImplementedError):  # whoever comes next tries again
         os.posix_spawn(
-            program[0], program, os.environ, file_actions=[*streams, *others], setsid=True
+            program[0],
+            program,
+            os.environ,
+            file_actions=[*streams, *others],
+            setsid=True,
+            setsigmask=(),  # what we wait for is blocked here
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from telemhq_agents import errors
-from telemhq_cli.commands.tree import app
+from telemhq_cli.commands.tree import ROOMS, tree
 from tools import make_cli_reference
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]
         yield from paths(inner, (*path, name))
 
 
-EVERY_COMMAND = list(paths(get_command(app)))
+EVERY_COMMAND = list(paths(get_command(tree())))
 
 
 def test_the_walk_sees_the_whole_tree() -> None:
@@ -48,7 +48,7 @@ def test_every_command_has_help_that_fits_80_columns(
 
 @pytest.mark.parametrize("path", EVERY_COMMAND, ids=" ".join)
 def test_what_a_command_does_is_said_whole_in_the_list_of_commands(path: tuple[str, ...]) -> None:
-    command = get_command(app)
+    command = get_command(tree())
     for name in path:
         command = command.commands[name]  # type: ignore[attr-defined]
 
@@ -231,3 +231,16 @@ def test_a_command_of_the_api_loads_no_server_and_no_keyring(machine: Machine) -
     )
 
     assert done.stdout.strip() == "['httpx']"
+
+
+def test_each_command_is_found_in_the_one_module_that_is_loaded_for_it() -> None:
+    for room, words in ROOMS.items():
+        for word in words:
+            found = list(get_command(tree(word)).commands)  # type: ignore[attr-defined]
+            assert found == list(words), room
+
+
+def test_a_word_that_is_no_command_is_looked_for_among_all() -> None:
+    found = get_command(tree("usge")).commands  # type: ignore[attr-defined]
+
+    assert set(found) == {word for words in ROOMS.values() for word in words}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from telemhq_agents import spool
 from telemhq_agents.errors import DamagedError
-from telemhq_cli.wrap import telling
+from telemhq_cli.wrap import leftovers, telling
 from telemhq_cli.wrap.ping import Course
 from tests.telemhq_cli.conftest import TELEMHQ
 
@@ -340,6 +341,47 @@ def test_a_resolver_that_hangs_is_not_waited_for_for_ever(
     assert machine.run("agent", "once").returncode == 0
     [row] = json.loads(machine.run("agent", "outbox", "--json").stdout)
     assert row["state"] == "pending"
+
+
+def test_a_signal_ends_the_wait_for_a_resolver_that_hangs(machine: Machine) -> None:
+    hang = (  # a lock in C, taken twice: no handler of Python's runs while it is waited for
+        "import ctypes, socket, sys; lock = ctypes.create_string_buffer(64);"
+        "take = lambda *a, **k: ctypes.CDLL(None).pthread_mutex_lock(lock); take();"
+        "socket.getaddrinfo = take;"
+        "from telemhq_cli.main import main; sys.exit(main())"
+    )
+    job = ("--timeout", "20", "--", "sh", "-c", "exit 7")
+    wrapper = subprocess.Popen(
+        [TELEMHQ[0], "-c", hang, "ping", "http://a.test/ping/x", *job], env=machine.environ
+    )
+    while not list(machine.spool.glob("claimed/*/*.json")):
+        time.sleep(0.05)
+    time.sleep(0.3)
+
+    wrapper.terminate()
+
+    assert wrapper.wait(5) == 7
+    assert list(machine.spool.glob("claimed/*/*.json"))
+
+
+def test_what_is_woken_hears_the_signals_that_we_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    looks = f"import signal; open({str(told)!r}, 'w').write(str(signal.pthread_sigmask(0, ())))"
+    monkeypatch.setattr(leftovers, "DRAIN", ("-c", looks))
+    spool.write(tmp_path / "spool", {"kind": "ping", "key": "k"})
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGALRM})
+    try:
+        leftovers.send(tmp_path / "spool")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and not (told.exists() and told.read_text()):
+        time.sleep(0.02)
+    assert told.read_text() == "set()"
 
 
 def ends_in_time(machine: Machine, target: str) -> subprocess.CompletedProcess[str]:
