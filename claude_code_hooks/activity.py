@@ -95,7 +95,7 @@ def _heard(event: HookEvent, memory: Memory) -> list[Activity]:
         case "SubagentStop" if event.has_agent_type or not event.agent_id:
             # A compaction ends as a sub-agent of no type does.
             found = [_activity(event, memory, ActivityKind.SUBAGENT)]
-        case "StopFailure":
+        case "StopFailure" if not event.agent_id:
             found = [_activity(event, memory, ActivityKind.FAILURE, event.error)]
         case "Stop":
             # Nothing to count, but the turn was announced: what no hook told of is looked for.

@@ -32,14 +32,16 @@ class Costs:
 
     def take(self, line: Line, stem: str, at_ms: int) -> None:
         """Take a `cost-state`: it takes the place of the one before."""
-        state = self._state
+        state, turn = self._state, self._state.turn
+        # A killed process writes no word of the reply that it was waiting for, and yet its cost.
+        is_cut_off = turn is not None and turn.is_working and not turn.is_ended
         state.cost = CostState(
             session_id=line.session_id or stem,
             at_ms=at_ms,
             spent=line.model_usage or {},
             answered=state.cost.answered,
             is_inherited=state.has_copies or state.is_fork,
-            is_interrupted=state.has_interrupts,
+            is_interrupted=state.has_interrupts or is_cut_off,
             is_told=False,
         )
 

@@ -18,8 +18,8 @@ from claude_code_hooks.scan import ChangedLog, changed
 from claude_code_hooks.sighting import OF_COPY, merged, rank_of
 from claude_code_hooks.state import FoldState
 from telemhq_agents import tail
-from telemhq_agents.collecting import Explained, Verdict
-from telemhq_agents.usage import Place, UsageFact
+from telemhq_agents.collecting import FIGURES, Explained, Nowhere, Verdict
+from telemhq_agents.usage import UsageFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,20 +86,13 @@ class _Survey(NamedTuple):
         return not is_main, not self.is_own(log), log.identity.mtime_ns, log.each.file_key
 
 
-class _Nowhere:
-    """Names no project: an explanation is about figures."""
-
-    def place(self, cwd: str, repository: str = "") -> Place:
-        return Place(cwd, repository, repository)
-
-
 def _survey(session_id: str, logs: Sequence[ChangedLog]) -> _Survey:
     facts = _Facts()
     sighted: list[tuple[ChangedLog, set[str]]] = []
     workers: set[str] = set()
     for log in logs:
         keys = set()
-        for part in read(log.each, log.identity, None, _Nowhere(), 0):
+        for part in read(log.each, log.identity, None, Nowhere(), 0):
             for fact in part.facts:
                 keys.add(fact.key)
                 facts.add(fact)
@@ -132,7 +125,7 @@ class _Facts(dict[str, UsageFact]):
 
 def _lines(log: ChangedLog, survey: _Survey, told: _Facts) -> Iterator[Explained]:
     path = log.each.path
-    fold = TranscriptFold(FoldState(), _Nowhere(), path.stem, log.identity.mtime_ns // 1_000_000)
+    fold = TranscriptFold(FoldState(), Nowhere(), path.stem, log.identity.mtime_ns // 1_000_000)
     for number, line in enumerate(tail.lines(path), start=1):
         yield from _line(_Position(path, number, path.stem), line.data, fold, survey, told)
 
@@ -211,17 +204,8 @@ def _shown(
     )
 
 
-_COUNTERS = (
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
-
-
-def _figures(fact: UsageFact) -> tuple[int, ...]:
-    return tuple(getattr(fact, name) for name in _COUNTERS)
+def _figures(fact: UsageFact) -> tuple[object, ...]:
+    return tuple(getattr(fact, name) for name in (*FIGURES, "estimate"))
 
 
 def _passed_over(at: _Position, rule: Rule, line: Line | None, at_ms: int) -> Explained:

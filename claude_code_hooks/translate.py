@@ -96,7 +96,8 @@ def turns(
 def _turn(
     prompt_id: str, events: list[HookEvent], submitted_ms: int | None, namer: Namer
 ) -> Turn | None:
-    ends = [event for event in events if event.event in ENDINGS]
+    # What stops a sub-agent is not the end of the run.
+    ends = [event for event in events if event.event in ENDINGS and not event.agent_id]
     if not ends:
         return None
     last = max(ends, key=lambda event: event.at_ms)

@@ -15,14 +15,14 @@ from codex_watcher.inheritance import events
 from codex_watcher.rollout import fresh_state, threads_of
 from codex_watcher.spend import NOTHING, Parts, Rule, fitted
 from telemhq_agents import tail
-from telemhq_agents.collecting import Explained, Verdict
-from telemhq_agents.usage import Place, UsageFact
+from telemhq_agents.collecting import FIGURES, Explained, Nowhere, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from codex_watcher.state import FoldState
+    from telemhq_agents.usage import UsageFact
 
 
 def explain(session_id: str, root: Path) -> Iterator[Explained]:
@@ -69,7 +69,7 @@ def _lines(rollout: Rollout, parents: Mapping[str, Path]) -> Iterator[Explained]
     if state is None:
         return
     witness = _Witness(rollout.path, state)
-    fold = ThreadFold(state, _Nowhere(), tail.glance(rollout.path).mtime_ns // 1_000_000, witness)
+    fold = ThreadFold(state, Nowhere(), tail.glance(rollout.path).mtime_ns // 1_000_000, witness)
     for number, line in enumerate(tail.lines(rollout.path), start=1):
         said = decode(line.data)
         if isinstance(said, Event):
@@ -80,13 +80,6 @@ def _lines(rollout: Rollout, parents: Mapping[str, Path]) -> Iterator[Explained]
             witness(Rule.COMPACTION, NOTHING, None)
         yield from witness.told_of(number)
         fold.drain()
-
-
-class _Nowhere:
-    """Names no project: an explanation is about figures."""
-
-    def place(self, cwd: str, repository: str = "") -> Place:
-        return Place(cwd, repository, repository)
 
 
 class _Witness:
@@ -125,15 +118,6 @@ class _Witness:
         return [replace(told, line=line) for told in heard]
 
 
-_COUNTERS = (
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
-
-
 def _once(told: Explained, known: dict[str, Explained]) -> Explained:
     """Count each fact once, as the ledger does: told again it keeps the larger figures."""
     if told.verdict is not Verdict.COUNTED:
@@ -142,8 +126,8 @@ def _once(told: Explained, known: dict[str, Explained]) -> Explained:
     if before is None:
         known[told.fact_key] = told
         return told
-    larger = {name: max(getattr(before, name), getattr(told, name)) for name in _COUNTERS}
-    if all(larger[name] == getattr(before, name) for name in _COUNTERS):
+    larger = {name: max(getattr(before, name), getattr(told, name)) for name in FIGURES}
+    if all(larger[name] == getattr(before, name) for name in FIGURES):
         return replace(told, verdict=Verdict.SKIPPED, rule=Rule.KNOWN.value)
     grown = replace(told, **larger, verdict=Verdict.GREW)
     known[told.fact_key] = grown

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class Person:
     ) -> str:
         """Run `telemhq …` as this person and return its standard output."""
         if show:
-            shown = " ".join(textwrap.shorten(word, 60, placeholder="…") for word in arguments)
+            shown = shlex.join(textwrap.shorten(word, 60, placeholder="…") for word in arguments)
             print(f"  {self.home.name}$ telemhq {shown}", flush=True)
         done = subprocess.run(
             [*TELEMHQ, *arguments],
@@ -76,14 +77,14 @@ class Person:
         )
         if done.returncode != code:
             raise StepError(
-                f"telemhq {' '.join(arguments)} ended with {done.returncode}, not {code}:\n"
+                f"telemhq {shlex.join(arguments)} ended with {done.returncode}, not {code}:\n"
                 f"{done.stdout}{done.stderr}"
             )
         return done.stdout
 
     def show(self, *arguments: str) -> None:
         """Run `telemhq …` straight onto this terminal."""
-        print(f"  {self.home.name}$ telemhq {' '.join(arguments)}\n", flush=True)
+        print(f"  {self.home.name}$ telemhq {shlex.join(arguments)}\n", flush=True)
         subprocess.run([*TELEMHQ, *arguments], env=self.environ, timeout=60, check=True)
 
 

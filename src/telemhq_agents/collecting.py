@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 from telemhq_agents.ledger.packing import Packed
 from telemhq_agents.ledger.records import Batch, Booked, Cursor
 from telemhq_agents.reading import Job, Reading, read_all
-from telemhq_agents.usage import SessionTotal, Source, Turn, UsageFact
+from telemhq_agents.usage import Place, SessionTotal, Source, Turn, UsageFact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from telemhq_agents.pricing import Prices
-    from telemhq_agents.usage import Place
 
 SILENCE_MS = 60 * 60 * 1000
 """After this long the last turn of a log counts as ended, though nothing says so."""
@@ -58,6 +57,14 @@ class ScanReport:
     problems: list[str] = field(default_factory=list)
 
 
+class Nowhere:
+    """Names no project: an explanation is about figures."""
+
+    def place(self, cwd: str, repository: str = "") -> Place:
+        """Return a place named after its remote, if anything."""
+        return Place(cwd, repository, repository)
+
+
 class Verdict(StrEnum):
     """What became of a line that speaks of usage."""
 
@@ -90,6 +97,15 @@ class Explained:
     reasoning_tokens: int = 0
     estimate: str = ""
 
+
+FIGURES = (
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+"""What an explanation tells of a line's tokens."""
 
 MOST_FACTS = 40_000
 MOST_FILES = 2_000

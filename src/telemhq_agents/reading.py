@@ -81,7 +81,7 @@ def read_all(
     if workers is None:
         workers = workers_for(jobs)
     if workers < 2:  # noqa: PLR2004 - one other process would only add its own start
-        yield from _read_here(jobs)
+        yield from read_here(jobs)
         return
     from telemhq_agents.workers import Pool  # noqa: PLC0415 - a scan of little needs none
 
@@ -109,7 +109,8 @@ def parts_of(job: Job) -> Iterator[Reading]:
         yield Reading(problems=[f"{job.path}: {OUT_OF_MEMORY}"])
 
 
-def _read_here(jobs: Sequence[Job]) -> Iterator[Found]:
+def read_here(jobs: Sequence[Job]) -> Iterator[Found]:
+    """Yield what all jobs find, read in this process."""
     for number, job in enumerate(jobs):
         for reading in parts_of(job):
             yield Found(number, reading)

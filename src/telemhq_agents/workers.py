@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from telemhq_agents import clock
 from telemhq_agents.ledger.packing import pack
-from telemhq_agents.reading import Found, Job, Reading, parts_of
+from telemhq_agents.reading import Found, Job, Reading, parts_of, read_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,8 +83,14 @@ class Pool:
         self._workers: list[_Worker] = []
 
     def found(self) -> Iterator[Found]:
-        """Start the workers and yield what they find, in the order of the jobs."""
+        """Start the workers and yield what they find, in the order of the jobs.
+
+        Where the system allows fewer processes, fewer read; where it allows none, this one does.
+        """
         self._start()
+        if not self._workers:
+            yield from read_here(self._jobs)
+            return
         for number, job in enumerate(self._jobs):
             reader = self._reader_of(number)
             while (frame := reader.take() if reader else None) and frame.kind == _FOUND:
@@ -107,13 +113,19 @@ class Pool:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         task = _Task(self._jobs, tickets, step, self._prices, mask)
         try:
-            for _ in range(self._count):
-                self._workers.append(_forked(task, self._workers, self._news))
+            with suppress(OSError):
+                for _ in range(self._count):
+                    self._workers.append(_forked(task, self._workers, self._news))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(tickets)
-        for worker in self._workers:
-            worker.start()
+        try:
+            for worker in self._workers:
+                worker.start()
+        except RuntimeError:
+            # Nor are there any more threads.
+            self.close()
+            self._workers = []
 
     def _reader_of(self, number: int) -> _Worker | None:
         """Wait for the worker that took a job; None where it was killed before it said a word.
@@ -240,8 +252,13 @@ def _tickets(count: int) -> tuple[int, int]:
 
 def _forked(task: _Task, earlier: Sequence[_Worker], news: threading.Condition) -> _Worker:
     inlet, outlet = os.pipe()
-    _widen(outlet)
-    pid = os.fork()
+    try:
+        _widen(outlet)
+        pid = os.fork()
+    except OSError:
+        os.close(inlet)
+        os.close(outlet)
+        raise
     if pid == 0:
         os.close(inlet)
         _be_a_worker(task, outlet, [worker.pipe for worker in earlier])

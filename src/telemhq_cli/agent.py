@@ -181,7 +181,7 @@ class Agent:
     def read(self, paths: Collection[Path]) -> Pass:
         """Read and queue what hooks announce and what these files hold; delivers nothing.
 
-        Raises TelemhqError while another process reads the logs.
+        Raises NotNowError while another process reads the logs.
         """
         return self._queue(self._read_hooks_and(paths))
 
@@ -189,7 +189,7 @@ class Agent:
         done = Pass()
         with self._ledger.booking(SHORT_WAIT_S) as ours:
             if not ours:
-                raise TelemhqError(reading.SOMEBODY_ELSE)
+                raise reading.NotNowError(reading.SOMEBODY_ELSE)
             namer = own_namer(self._ours)
             self._book_hooks(done, namer)
             done.scans = read_changed(

@@ -20,7 +20,7 @@ from telemhq_cli.courier import Courier
 from telemhq_cli.journal import Journal
 from telemhq_cli.mending import in_words as mended_in_words
 from telemhq_cli.mending import mend
-from telemhq_cli.reading import SOMEBODY_ELSE
+from telemhq_cli.reading import NotNowError
 from telemhq_cli.sweep import Folder
 from telemhq_cli.watching import Changes, Watch
 
@@ -198,8 +198,8 @@ class _Loop:
             except BrokenLedgerError:
                 raise
             except (TelemhqError, OSError) as error:
-                is_busy = getattr(error, "message", "") == SOMEBODY_ELSE
-                if not (is_busy or self._has_begun or self._failures):
+                will_pass = isinstance(error, NotNowError)
+                if not (will_pass or self._has_begun or self._failures):
                     raise
                 self._bear(error)
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -12,11 +13,17 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 UNEXPECTED = 70
+FULL_DISK = 1
 
 
 def main() -> int:
     """Run the command line and return the exit code."""
-    arguments = sys.argv[1:]
+    code = _on_its_road(sys.argv[1:])
+    _let_go_of_stderr()
+    return code
+
+
+def _on_its_road(arguments: list[str]) -> int:
     if arguments[:1] == ["ping"]:
         return _guarded(lambda: _ping(arguments[1:]))
     if arguments[:1] == ["statusline"] and "--help" not in arguments:
@@ -27,6 +34,10 @@ def main() -> int:
 
 
 def _agent() -> int:
+    import signal  # noqa: PLC0415 - not on the job's road
+
+    if hasattr(signal, "SIGHUP"):  # a reload before the loop hears would be the end of it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from telemhq_cli.following import run  # noqa: PLC0415 - the service's road: 4 MB less at rest
 
     return run()
@@ -73,6 +84,10 @@ def _code_of(error: Exception) -> int:
         return error.exit_code
     if os.environ.get("TELEMHQ_DEBUG"):
         raise error
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        note(f"telemhq: {error.strerror}: {error.filename or 'the output is not whole'}")
+        _silence_stdout()
+        return FULL_DISK
     note(f"telemhq: {type(error).__name__}: {error}")
     note("  This is a fault of telemhq. TELEMHQ_DEBUG=1 shows where it happened.")
     return UNEXPECTED
@@ -86,6 +101,15 @@ def _flush() -> None:
 def _silence_stdout() -> None:
     # The reader has gone (`telemhq usage | head`): the interpreter's own flush must not complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _let_go_of_stderr() -> None:
+    # Where it cannot take what was noted, the interpreter would end with a code of its own, 120.
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.stderr = None
 
 
 if __name__ == "__main__":

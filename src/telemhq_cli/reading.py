@@ -28,6 +28,10 @@ BOOKING_WAIT_S = 5.0
 SOMEBODY_ELSE = "Another process reads the logs."
 
 
+class NotNowError(TelemhqError):
+    """Something kept the logs from being read that will have passed: it is tried again."""
+
+
 class Caught(NamedTuple):
     """What a reading of all logs found, and how many pings it queued."""
 
@@ -38,7 +42,7 @@ class Caught(NamedTuple):
 def in_a_process(sources: Sequence[Source], stop: Event) -> Caught | None:
     """Book and queue what the logs of these sources hold; None when told to stop before the end.
 
-    Raises TelemhqError for what kept the process from it.
+    Raises TelemhqError for what kept the process from it, NotNowError where that will pass.
     """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "telemhq_cli.reading", *sources],
@@ -81,9 +85,13 @@ def _reports(told: bytes, code: int) -> Caught:
     try:
         answer: dict[str, Any] = json.loads(told)
     except ValueError:
-        raise TelemhqError(
+        # Killed, as a machine that is short of memory does, or broken.
+        kind = NotNowError if code < 0 else TelemhqError
+        raise kind(
             f"The process that reads the logs ended with {code}.", "telemhq usage --local"
         ) from None
+    if "busy" in answer:
+        raise NotNowError(answer["busy"])
     if "broken" in answer:
         raise BrokenLedgerError(*answer["broken"])
     if "error" in answer:
@@ -101,7 +109,7 @@ def read_all(sources: Sequence[Source]) -> Mapping[str, Any]:
     try:
         with open_ledger(ours) as ledger, ledger.booking(BOOKING_WAIT_S) as is_ours:
             if not is_ours:
-                return {"error": [SOMEBODY_ELSE, ""]}
+                return {"busy": SOMEBODY_ELSE}
             namer = own_namer(ours)
             found = intake.read_logs(ledger, sources, namer, clock.now_ms())
             queued = ledger.queue_due(clock.now_ms(), device=steering.sender(ours))

@@ -110,6 +110,10 @@ def test_what_else_happens_is_counted(
     assert only_turn(booked([event])) == expected
 
 
+def test_what_stopped_a_sub_agent_did_not_stop_the_turn() -> None:
+    assert booked([seen("StopFailure", error="rate_limit", agent_id="a1")]) == {}
+
+
 def test_an_end_adds_nothing_but_that_the_turn_was_announced() -> None:
     assert booked([seen("Stop", 5), seen("Stop", 9)]) == {("claude:p1", PROMPT, ""): (0, 0)}
 

@@ -121,11 +121,12 @@ def test_a_total_that_was_followed_is_not_complete(
     assert not only_total(home).is_complete
 
 
-@pytest.mark.parametrize("what", ["an aborted reply", "an interrupt"])
+@pytest.mark.parametrize("what", ["an aborted reply", "an interrupt", "a tool's call"])
 def test_a_total_of_interrupted_work_is_not_complete(what: str, home: Home, lines: Lines) -> None:
     cut = {
         "an aborted reply": lines.reply(3, "msg_2", stop=None, isAbortedMidStream=True),
         "an interrupt": lines.prompt(3, "[Request interrupted by user]", promptSource=...),
+        "a tool's call": lines.reply(3, "msg_2", stop="tool_use"),
     }
     spent = lines.cost_state(input=9000, output=900, read=9000, cacheCreationInputTokens=900)
     home.write("s1", [lines.prompt(1), lines.reply(2), cut[what], spent])

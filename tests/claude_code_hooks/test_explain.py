@@ -31,6 +31,7 @@ def booked(ledger: MemoryLedger, session: str) -> Counter[str]:
     facts = [fact for fact in ledger.facts.values() if fact.session_id == session]
     sums = Counter({name: sum(getattr(fact, name) for fact in facts) for name in COUNTERS})
     sums["facts"] = len(facts)
+    sums["estimates"] = sum(bool(fact.estimate) for fact in facts)
     return sums
 
 
@@ -40,6 +41,7 @@ def proven(lines: list[Explained]) -> Counter[str]:
     last = {line.fact_key: line for line in counted}
     sums = Counter({name: sum(getattr(line, name) for line in last.values()) for name in COUNTERS})
     sums["facts"] = sum(line.verdict is Verdict.COUNTED for line in counted)
+    sums["estimates"] = sum(bool(line.estimate) for line in last.values())
     return sums
 
 
@@ -108,6 +110,16 @@ def test_a_placeholder_is_a_lower_bound_until_a_line_tells_more(home: Home, line
     )
     assert (second.verdict, second.rule) == (Verdict.GREW, Rule.GREW)
     assert (second.output_tokens, second.estimate, second.fact_key) == (90, "", "claude:msg_1")
+
+
+def test_a_line_that_makes_an_output_final_grows_the_reply(home: Home, lines: Lines) -> None:
+    early = lines.reply(2, stop=None, version="2.1.20")
+    home.write("s1", [early, lines.reply(3, version="2.1.20")])
+
+    first, second = explain("s1", [home.path])
+
+    assert (first.rule, first.estimate) == (Rule.LOWER_BOUND, "output_lower_bound")
+    assert (second.verdict, second.rule, second.estimate) == (Verdict.GREW, Rule.GREW, "")
 
 
 def skipped(lines: Lines) -> dict[Rule, dict[str, Any]]:

@@ -109,6 +109,15 @@ def test_a_run_that_failed_tells_the_kind_of_failure(
     assert turn.failure == kind
 
 
+def test_what_stopped_a_sub_agent_is_not_the_runs_end(new_namer: type[PlainNamer]) -> None:
+    of_agent = hook("StopFailure", 9, error="rate_limit", agent_id="a1")
+
+    (turn,) = translate.turns([hook("Stop", 4), of_agent], new_namer())
+
+    assert (turn.status, turn.ended_ms, turn.failure) == (TurnStatus.SUCCESS, MS + 4000, "")
+    assert translate.turns([of_agent], new_namer()) == []
+
+
 def test_of_two_ends_the_later_counts(new_namer: type[PlainNamer]) -> None:
     (turn,) = translate.turns([hook("StopFailure", 9), hook("Stop", 4)], new_namer())
 

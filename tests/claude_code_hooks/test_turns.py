@@ -158,6 +158,18 @@ def test_the_kind_of_failure_is_remembered_from_one_reading_to_the_next(
     assert (turn.ended_ms, turn.failure) == (from_iso(lines.at(4)), "rate_limit")
 
 
+def test_what_comes_after_an_hour_of_silence_has_the_last_word(home: Home, lines: Lines) -> None:
+    home.write("s1", [lines.prompt(1), lines.reply(2, stop="tool_use")])
+    home.scan()
+    seemed = home.ledger.only_turn().status
+
+    home.append("s1", lines.system(4, "turn_duration", durationMs=5))
+    home.scan()
+
+    turn = home.ledger.only_turn()
+    assert (seemed, turn.status) == (TurnStatus.INTERRUPTED, TurnStatus.SUCCESS)
+
+
 @pytest.mark.parametrize("then", ["reply", "interrupt", "prompt"])
 def test_a_run_that_did_not_fail_in_the_end_tells_no_failure(
     then: str, home: Home, lines: Lines

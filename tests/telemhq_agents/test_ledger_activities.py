@@ -15,6 +15,7 @@ from telemhq_agents.ledger.packing import Packed, pack
 from telemhq_agents.ledger.records import Batch, Booked, DeviceFacts
 from telemhq_agents.ledger.schema import MIGRATIONS
 from telemhq_agents.ledger.store import Ledger
+from telemhq_agents.own_prices import OwnPrice, set_own
 from telemhq_agents.usage import Activity, ActivityKind, SessionTotal, Source, TurnStatus
 from tests.telemhq_agents.history import BORN, QUARTER, FlatPrices, ended, fact, place, turn
 
@@ -155,6 +156,20 @@ def test_a_fact_keeps_the_price_it_was_booked_at_while_its_figures_stay(ledger: 
     assert ledger.book(Batch(packed=[again])) == Booked(changed_facts=1)
 
     assert ledger.usage(()).total.cost_nano == before
+
+
+def test_an_open_ledger_heeds_a_price_that_is_set(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEMHQ_HOME", str(tmp_path))
+    with Ledger.open(path) as ledger:
+        ledger.book(Batch([fact("a", model="in-house")]))
+        set_own(tmp_path / "prices.toml", OwnPrice("in-house", "", "", {"input": 1, "output": 1}))
+        ledger.book(Batch([fact("b", model="in-house")]))
+
+        total = ledger.usage(()).total
+
+    assert (total.unpriced_tokens, total.cost_nano) == (110, 110_000)
 
 
 def test_a_ledger_of_the_second_version_keeps_its_facts(path: Path) -> None:

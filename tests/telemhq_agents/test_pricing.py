@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from telemhq_agents.errors import SettingsError
 from telemhq_agents.price_table import TABLE
-from telemhq_agents.pricing import Cost, Prices
+from telemhq_agents.pricing import Cost, Prices, PricesInForce
 from telemhq_agents.rates import MOST_USD
 from telemhq_agents.usage import MOST_TOKENS
 from tools.make_prices import text
@@ -354,6 +354,25 @@ def test_a_wrong_price_is_named(tmp_path: Path, toml: str, said: str) -> None:
 
     assert "prices.toml" in caught.value.message
     assert said in caught.value.message
+
+
+def test_a_price_that_is_set_meanwhile_holds_from_then_on(tmp_path: Path) -> None:
+    file, downloaded = tmp_path / "prices.toml", tmp_path / "prices.json"
+    in_force = PricesInForce(file, downloaded)
+
+    before = in_force.now()
+    file.write_text('[[price]]\nmodel = "m"\ninput = 1\noutput = 1')
+    own_price = in_force.now()
+    table = json.loads(TABLE.read_bytes())
+    table["providers"]["openai"]["models"] = []
+    downloaded.write_text(json.dumps(table | {"made": "2999-01-01"}))
+
+    assert in_force.now() is in_force.now()
+    assert cost("", "m", fresh=MILLION, prices=before) is None
+    assert cost("", "m", fresh=MILLION, prices=own_price) == (DOLLAR, "prices.toml")
+    assert cost("openai", "gpt-5", fresh=MILLION, prices=own_price) is not None
+    assert cost("", "m", fresh=MILLION, prices=in_force.now()) == (DOLLAR, "prices.toml")
+    assert cost("openai", "gpt-5", fresh=MILLION, prices=in_force.now()) is None
 
 
 def test_importing_it_loads_neither_the_library_nor_its_like() -> None:

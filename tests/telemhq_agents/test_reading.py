@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -87,6 +88,10 @@ def children() -> set[str]:
     return set(listed.read_text().split())
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @BOTH
 def test_what_jobs_find_comes_whole_and_in_their_order(workers: int) -> None:
     jobs = [job(number, parts=number % 4) for number in range(50)]
@@ -96,6 +101,47 @@ def test_what_jobs_find_comes_whole_and_in_their_order(workers: int) -> None:
     assert found == [
         Found(number, part) for number in range(50) for part in found_in(number, number % 4)
     ]
+    assert children() == set()
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_processes_are_few_fewer_read_or_this_one(
+    allowed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork = os.fork
+    forked: list[int] = []
+
+    def scarce() -> int:
+        if len(forked) >= allowed:
+            raise BlockingIOError(errno.EAGAIN, "no more processes")
+        forked.append(1)
+        return fork()
+
+    jobs = [job(number, parts=2) for number in range(50)]
+    wanted = list(read_all(jobs, workers=0))
+    files = open_files()
+    monkeypatch.setattr(os, "fork", scarce)
+
+    assert list(read_all(jobs, workers=3)) == wanted
+    assert (len(forked), children()) == (allowed, set())
+    assert open_files() == files
+
+
+def test_where_threads_are_few_this_process_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def scarce(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) > 1:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    jobs = [job(number, parts=2) for number in range(50)]
+    wanted = list(read_all(jobs, workers=0))
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+
+    assert list(read_all(jobs, workers=3)) == wanted
     assert children() == set()
 
 

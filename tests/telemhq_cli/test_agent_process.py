@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -212,6 +213,22 @@ def test_an_agent_that_starts_while_somebody_reads_waits_for_its_turn(machine: M
         until(lambda: "Another process reads the logs" in log(machine))
         assert process.poll() is None
 
+    until(lambda: known_tokens(machine) == 7)
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells of children")
+def test_a_first_reading_that_is_killed_is_made_again(machine: Machine) -> None:
+    session = CodexSession(machine.home / "codex", clock.now_ms() - 60_000)
+    session.turn(clock.now_ms() - 50_000, 7, 1)
+    process = machine.start("agent", "run", stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    until(lambda: children.read_text().split())
+    os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+
+    until(lambda: "ended with -9" in log(machine))
     until(lambda: known_tokens(machine) == 7)
     process.terminate()
     process.communicate(timeout=20)

@@ -69,7 +69,7 @@ def test_while_somebody_else_reads_it_says_so(
     with Ledger.open(at_home.ours / "ledger.sqlite3") as ledger, ledger.booking(0):
         answer = reading.read_all([Source.CODEX])
 
-    assert answer == {"error": ["Another process reads the logs.", ""]}
+    assert answer == {"busy": "Another process reads the logs."}
 
 
 @pytest.mark.parametrize(

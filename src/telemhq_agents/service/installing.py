@@ -40,11 +40,15 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How things stand. `is_current` is whether the file is what would be written now."""
+    """How things stand. `is_current` is whether the file is what would be written now.
+
+    A manager that does not answer runs nothing.
+    """
 
     is_installed: bool
     is_current: bool
     is_active: bool
+    answers: bool
 
 
 def run(command: Sequence[str]) -> Ran:
@@ -72,7 +76,8 @@ def standing(wanted: Definition, run: Run) -> Standing:
     held = _held(wanted.path)
     installed = held is not None and _is_ours(held)
     active = installed and run(wanted.active).code == 0
-    return Standing(installed, held == wanted.content, active)
+    answers = active or run(wanted.probe).code == 0
+    return Standing(installed, held == wanted.content, active, answers)
 
 
 def install(wanted: Definition, run: Run) -> Installed:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from telemhq_cli.diagnosis.findings import Finding
 
 COLUMNS = (
+    Column("name", "Finding", is_detail=True),
     Column("severity", "How"),
     Column("message", "What"),
     Column("next_step", "Next", copied=True),
@@ -42,8 +43,9 @@ def doctor(
 
     at_most_one(json=as_json, csv=as_csv)
     found = findings(look(online=online))
-    table = Table(COLUMNS, [(one.severity.value, one.message, one.next_step) for one in found])
-    document = {"findings": [_as_json(one) for one in found]}
+    rows = [_as_json(one) for one in found]
+    table = Table(COLUMNS, [tuple(row[column.key] for column in COLUMNS) for row in rows])
+    document = {"findings": rows}
     show_table(table, form_of(as_json=as_json, as_csv=as_csv), document)
     if any(one.severity is Severity.ERROR for one in found):
         raise typer.Exit(FAILED)

@@ -81,6 +81,7 @@ def _drop(ledger: Ledger, number: int) -> None:
     if row is None:
         raise UsageError(f"There is no ping {number} in the outbox.", "telemhq agent outbox")
     ledger.forget(row)
+    note(f"telemhq: ping {number} is forgotten")
 
 
 def _send_again(ledger: Ledger, *, parked: bool, uncertain: bool) -> None:
@@ -88,6 +89,9 @@ def _send_again(ledger: Ledger, *, parked: bool, uncertain: bool) -> None:
 
     asked = ((OutboxState.PARKED, parked), (OutboxState.UNCERTAIN, uncertain))
     count = ledger.unpark(states=[state for state, is_asked in asked if is_asked])
+    if not count:
+        note("telemhq: no such ping is here; nothing is sent again")
+        return
     waiting = f"{counted(count, 'ping')} {'waits' if count == 1 else 'wait'}"
     note(f"{waiting} to be sent again. Next: telemhq agent once")
 

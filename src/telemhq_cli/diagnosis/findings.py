@@ -69,6 +69,10 @@ def agent_is_installed(seen: Snapshot) -> Finding:
     if not service.is_current:
         message = "The service was installed by another version or with other settings."
         return Finding("service", Severity.WARNING, message, install)
+    if not service.answers:
+        message = f"{service.manager} does not answer here; the service waits for it."
+        by_hand = "" if seen.agent.is_running else "telemhq agent run"
+        return Finding("service", Severity.WARNING, message, by_hand)
     if not service.is_active:
         message = f"{service.manager} has the service, but does not run it."
         return Finding("service", Severity.WARNING, message, install)

@@ -85,6 +85,7 @@ def _service() -> ServiceSeen | Trouble:
         is_installed=stands.is_installed,
         is_current=stands.is_current,
         is_active=stands.is_active,
+        answers=stands.answers,
     )
 
 

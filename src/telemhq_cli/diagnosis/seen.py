@@ -22,6 +22,7 @@ class ServiceSeen:
     is_installed: bool
     is_current: bool
     is_active: bool
+    answers: bool = True
 
 
 @dataclass(frozen=True, slots=True)

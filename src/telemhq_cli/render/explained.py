@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from telemhq_agents import clock
-from telemhq_agents.collecting import Explained, Verdict
+from telemhq_agents.collecting import FIGURES, Explained, Verdict
 from telemhq_cli.render.table import Column, Table
+from telemhq_cli.render.usage import REASONS
 from telemhq_cli.render.words import counted, whole
 
 if TYPE_CHECKING:
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
     from telemhq_agents.contract.amounts import Amounts
 
 SCHEMA = "telemhq.explanation/1"
-FIGURES = (
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
 EQUAL = "The ledger holds the same."
 GONE = "The log is gone; the ledger holds {facts} of it."
 MORE_IN_LEDGER = (
@@ -59,8 +53,16 @@ class Explanation:
 
     def counted(self) -> Sums:
         """Add up what the lines say was counted; a fact that grew counts as it is at last."""
-        facts = {line.fact_key: line for line in self.lines if line.verdict is not Verdict.SKIPPED}
-        return _sums(facts.values())
+        return _sums(self._facts())
+
+    def estimates(self) -> list[str]:
+        """Return why some of what was counted is no more than an estimate."""
+        reasons = {line.estimate for line in self._facts() if line.estimate}
+        return sorted(REASONS.get(reason, reason) for reason in reasons)
+
+    def _facts(self) -> Iterable[Explained]:
+        told = (line for line in self.lines if line.verdict is not Verdict.SKIPPED)
+        return {line.fact_key: line for line in told}.values()
 
     def note(self) -> str:
         """Say how the sum compares with the ledger's."""
@@ -154,8 +156,7 @@ def sum_table(told: Explanation) -> Table:
         (name, sums.responses, *(getattr(sums, figure) for figure in _TITLES))
         for name, sums in (("counted in logs", told.counted()), ("ledger", told.ledger))
     ]
-    estimates = sorted({line.estimate for line in told.lines if line.estimate})
-    notes = (told.note(), *(f"Estimate: {reason}." for reason in estimates))
+    notes = (told.note(), *(f"Estimate: {reason}." for reason in told.estimates()))
     return Table(columns, rows, title="Together", notes=notes)
 
 

@@ -207,7 +207,8 @@ def test_the_hashed_names_of_two_members_join_in_the_teams_report(
     grace("team", "accept", link)
     for member in (ada, grace):
         member("config", "set", "privacy", "hashed")
-        ClaudeSession(member.machine.home / "claude").prompt(clock.now_ms() - 600, 500, 20)
+        just_ended = clock.now_ms() - 500
+        ClaudeSession(member.machine.home / "claude").prompt(just_ended, 500, 20)
         member("agent", "once")
 
     (row,) = ada.asks("usage", "--team", "--by", "project")["rows"]
