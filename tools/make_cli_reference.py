@@ -38,7 +38,8 @@ def exit_codes() -> Iterator[tuple[int, str]]:
         *errors.TelemhqError.__subclasses__(),
     ]
     for kind in kinds:
-        yield kind.exit_code, first_sentence(kind.__doc__ or "")
+        if "exit_code" in vars(kind):
+            yield kind.exit_code, first_sentence(kind.__doc__ or "")
     yield UNEXPECTED, "a fault of telemhq itself"
     yield INTERRUPTED, "interrupted from the keyboard"
     yield BROKEN_PIPE, "whoever read our output went away"

@@ -106,7 +106,7 @@ def privacy_level(text: str) -> Privacy:
     try:
         return Privacy(text)
     except ValueError as error:
-        raise ValueError(f"must be {', '.join(Privacy)}") from error
+        raise ValueError(f"must be one of {', '.join(Privacy)}") from error
 
 
 def directory_pattern(text: str) -> str:

@@ -263,7 +263,10 @@ class _Loop:
             self._journal.write(line)
 
     def _is_to_reload(self) -> bool:
-        """Tell whether there are settings to read again; wrong ones are said, and not taken."""
+        """Tell whether there are settings to read again.
+
+        Wrong ones are said; nothing is read until they are right, as they may be about privacy.
+        """
         if not self._signals.reload.is_set():
             return False
         self._signals.reload.clear()

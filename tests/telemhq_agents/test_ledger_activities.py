@@ -74,7 +74,8 @@ def test_a_turns_ping_tells_what_the_agent_did(ledger: Ledger) -> None:
         "5": [Activity(TURN, ActivityKind.FAILURE, "rate_limit")],
         "6": [Activity("another turn", ActivityKind.TOOL, "Grep", 50, 50)],
     }
-    ledger.book(Batch([fact("a")], [ended()], activities=told))
+    failed = ended(status=TurnStatus.ERROR)
+    ledger.book(Batch([fact("a")], [failed], activities=told))
 
     body = sent(ledger, BORN + QUARTER)
 
@@ -238,3 +239,14 @@ def test_a_failed_turns_ping_tells_the_kind_of_failure_that_its_log_tells(ledger
     ledger.book(Batch(turns=[ended(status=TurnStatus.ERROR, precedence=4)]))
 
     assert sent(ledger, BORN + QUARTER)["error"] == "overloaded"
+
+
+def test_a_turn_that_succeeded_in_the_end_tells_of_no_error(ledger: Ledger) -> None:
+    ledger.follow(ended().source, (Destined("home", 0),))
+    told = {"1": [Activity(TURN, ActivityKind.FAILURE, "overloaded")]}
+    ledger.book(Batch([fact("a")], [ended()], activities=told))
+
+    body = sent(ledger, BORN + QUARTER)
+
+    assert body["status"] == "success"
+    assert "error" not in body

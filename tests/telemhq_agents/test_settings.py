@@ -56,7 +56,7 @@ def test_each_value_tells_where_it_comes_from(path: Path) -> None:
         ("coalesce = 5", "line 1: coalesce must be a text in quotes"),
         ('timezone = "Mars/Olympus"', "line 1: timezone must be an IANA time zone"),
         ('timezone = "../../etc/passwd"', "line 1: timezone must be an IANA time zone"),
-        ('privacy = "secret"', "line 1: privacy must be metadata, hashed, content-redacted"),
+        ('privacy = "secret"', "line 1: privacy must be one of metadata, hashed, content-redacted"),
         ('private = ["~/a", 5]', "line 1: private must be a list of texts in quotes"),
         ("private = true", "line 1: private must be a list of texts in quotes"),
         ('private = ["clients/*"]', "line 1: private must be directories such as"),

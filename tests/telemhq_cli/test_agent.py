@@ -482,13 +482,15 @@ def test_what_is_parked_is_shown_sent_again_or_dropped(
 
     assert "tt_made_up_token" not in shown.stdout
     assert "422" in shown.stdout
-    machine.run("agent", "outbox", "--drop", str(rows[0]["id"]))
+    dropped = machine.run("agent", "outbox", "--drop", str(rows[0]["id"]))
+    assert f"ping {rows[0]['id']} is forgotten" in dropped.stderr
     machine.run("agent", "once")
     assert tokens(ping_server) == []
     machine.run("agent", "outbox", "--retry")
     machine.run("agent", "once")
     assert tokens(ping_server) == [2]
     assert json.loads(machine.run("agent", "outbox", "--json").stdout) == []
+    assert "nothing is sent again" in machine.run("agent", "outbox", "--retry").stderr
 
 
 def test_an_entry_that_nobody_understands_holds_up_nobody(

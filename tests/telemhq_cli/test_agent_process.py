@@ -142,13 +142,20 @@ def steps_of(machine: Machine) -> dict[str, Any]:
     return steps
 
 
-def test_settings_that_are_wrong_are_said_and_the_agent_goes_on_with_what_it_had(
+def test_settings_that_are_wrong_are_said_and_nothing_is_read_until_they_are_right(
     machine: Machine,
 ) -> None:
+    session = CodexSession(machine.home / "codex", clock.now_ms() - 60_000)
     with agent(machine) as process:
         (machine.ours / "config.toml").write_text('coalesce = "never"\n')
         process.send_signal(signal.SIGHUP)
         until(lambda: "coalesce must be off" in log(machine))
+        session.turn(clock.now_ms() - 5000, 7, 1)
+        time.sleep(1)
+        assert known_tokens(machine) == 0
+
+        (machine.ours / "config.toml").write_text('coalesce = "off"\n')
+        until(lambda: known_tokens(machine) == 7)
         assert process.poll() is None
 
 

@@ -85,15 +85,22 @@ def _run(amounts: Amounts, parcel: Parcel, known: Known) -> dict[str, Any]:
     if not amounts.runs:
         return told | {"primary": False}
     quiet = "success" if window else known.status
-    told |= {"status": "error" if amounts.failures else quiet, "error": known.failure}
+    if amounts.failures:
+        told |= {"status": "error", "error": known.failure or _failure(known.activities)}
+    else:
+        told |= {"status": quiet}
     return told | _doings(known.activities)
+
+
+def _failure(activities: Sequence[Activity]) -> str:
+    """Return the kind of failure that a hook told of, where the log tells none."""
+    return next((one.name for one in _of(activities, ActivityKind.FAILURE)), "")
 
 
 def _doings(activities: Sequence[Activity]) -> dict[str, Any]:
     """Tell what the agent did besides asking its model: how often and how long, never what."""
     calls = _of(activities, *TOOL_KINDS)
     waits = _of(activities, ActivityKind.PERMISSION)
-    failures = _of(activities, ActivityKind.FAILURE)
     tools: dict[str, int] = {}
     for call in calls:
         tools[call.name] = tools.get(call.name, 0) + call.count
@@ -108,7 +115,6 @@ def _doings(activities: Sequence[Activity]) -> dict[str, Any]:
         "prompts": _count(_of(activities, ActivityKind.PROMPT)),
         "subagents": _count(_of(activities, ActivityKind.SUBAGENT)),
         "compactions": _count(_of(activities, ActivityKind.COMPACTION)),
-        "error": failures[0].name if failures else "",
     }
     return {name: value for name, value in told.items() if value}
 

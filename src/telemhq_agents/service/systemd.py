@@ -59,6 +59,8 @@ def unit(service: Service, version: int) -> str:
             "StandardOutput=null",
             "StandardError=null",
             "Restart=on-failure",
+            # A reload before it listens kills it, which systemd takes for an end that was wanted.
+            "RestartForceExitStatus=SIGHUP",
             *(BACK_OFF if version >= FIRST_VERSION_WITH_STEPS else STEADY),
             "TimeoutStopSec=20",
             "UMask=0077",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from telemhq_agents import locations
-from telemhq_cli.commands.options import AsJson  # noqa: TC001 - read by Typer
+from telemhq_cli.commands.options import AsJson, at_most_one
 from telemhq_cli.render.output import note, say, show_json
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def logs(
     """Show what the agent wrote into its log."""
     from telemhq_cli import journal  # noqa: PLC0415 - not needed for --help
 
+    at_most_one(follow=follow, json=as_json)
     path = locations.ours().agent_log
     later = journal.added(path) if follow else None
     lines = journal.last_lines(path, count)

@@ -119,7 +119,7 @@ def tell_of(
     told = payload.of_job(said, ended, name)
 
     def close(told: Told) -> int:
-        message = "; ".join([*problems, *filter(None, [told.message])])
+        message = "; ".join(filter(None, [*problems, told.message])).replace(".; ", "; ")
         document = {"outcome": told.outcome, "key": course.key, "exit_code": ended.code}
         say_what_became(asked, told._replace(message=message), document, job=True)
         return ended.code

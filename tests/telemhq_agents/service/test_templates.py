@@ -35,6 +35,7 @@ Environment="NO_PROXY=50%%,$HOME"
 StandardOutput=null
 StandardError=null
 Restart=on-failure
+RestartForceExitStatus=SIGHUP
 RestartSec=30
 TimeoutStopSec=20
 UMask=0077

@@ -96,6 +96,9 @@ def test_without_an_answering_manager_the_file_is_there_and_the_commands_are_tol
     assert "The agent runs" not in done.out
     assert "systemctl --user enable --now telemhq-agent.service" in done.err
     assert unit(telemhq).exists()
+    found = findings(telemhq)["service"]
+    assert "does not answer" in found["message"]
+    assert found["next_step"] == "telemhq agent run"
 
 
 def test_a_machine_without_a_manager_is_told_what_to_do(
@@ -174,6 +177,6 @@ def test_the_doctor_speaks_text_json_and_csv(telemhq: CommandLine) -> None:
     rows = list(csv.DictReader(io.StringIO(telemhq("doctor", "--csv").out)))
     text = telemhq("doctor").out
 
-    assert [*rows[0]] == ["severity", "message", "next_step"]
+    assert [*rows[0]] == ["name", "severity", "message", "next_step"]
     assert all(row["message"] in text for row in rows)
     assert len(rows) == len(findings(telemhq))

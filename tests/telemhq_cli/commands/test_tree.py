@@ -86,6 +86,7 @@ def test_the_version_is_the_packages(telemhq: CommandLine) -> None:
         (["agent", "once", "--since", "2026-01-01"], "--backfill"),
         (["agent", "run", "--coalesce", "7m"], "off, 1m, 3m, 5m or 15m"),
         (["agent", "outbox", "--drop", "12"], "no ping 12"),
+        (["agent", "logs", "--follow", "--json"], "--follow and --json exclude each other"),
         (["config", "get", "shoe-size"], "no setting"),
         (["team", "accept", "not-a-link"], "no invitation's link"),
         (["login", "--url", "ftp://x", "--key-stdin"], "--url"),
