@@ -43,7 +43,7 @@ def login(  # noqa: PLR0917 - one for each option
 ) -> None:
     """Log in to a server, with an API key.
 
-    What this machine collects goes to trackers of its own there from now on. It is asked for, or read from stdin or TELEMHQ_API_KEY; it is never an argument.
+    What this machine collects goes to trackers of its own there from now on. The key is asked for, or read from stdin or TELEMHQ_API_KEY; it is never an argument.
     """
     ours = locations.ours()
     chosen = settings.load(ours.settings, session.environ_for(profile))

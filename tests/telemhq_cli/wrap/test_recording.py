@@ -125,6 +125,14 @@ def test_the_jobs_payload_file_is_read_after_it_wrote_it(
     assert ping_server.pings[0].payload["items_processed"] == 12
 
 
+def test_two_things_that_went_wrong_are_one_line(machine: Machine, tmp_path: Path) -> None:
+    done = machine.run(
+        "ping", "http://127.0.0.1:9/ping/x", "--payload", str(tmp_path), "--", "true"
+    )
+
+    assert "Is a directory; 127.0.0.1:9: Connection refused" in done.stderr
+
+
 def test_a_job_without_its_payload_file_is_recorded_all_the_same(
     machine: Machine, ping_server: PingServer, tmp_path: Path
 ) -> None:
