@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LATEST = (
     "SELECT source, session_id, thread_id, span FROM buckets "
-    "WHERE responses > 0 AND (session_id = :session OR :session = '') "
+    "WHERE responses > 0 AND substr(session_id, 1, length(:session)) = :session "
     "ORDER BY last_ms DESC LIMIT 1"
 )
 
@@ -42,7 +42,7 @@ class Preview:
 def latest(
     ledger: Ledger, session: str, device: DeviceFacts, naming_key: Callable[[str], str]
 ) -> Preview:
-    """Return the preview of the latest turn that used something, of one session where it is named.
+    """Return the preview of the latest turn that used something, of one session where its id, or how that begins, is given.
 
     `naming_key` tells under which key names of a source's projects are hashed. Raises TelemhqError where nothing was read yet, UsageError where a session is not known.
     """

@@ -18,7 +18,12 @@ from telemhq_cli.render.words import counted
 
 app = typer.Typer(no_args_is_help=True, help="What leaves this machine, and what stays.")
 OfSession = Annotated[
-    str, typer.Option("--session", metavar="ID", help="Of this session, not of the latest.")
+    str,
+    typer.Option(
+        "--session",
+        metavar="ID",
+        help="Of this session, not of the latest; how its id begins will do.",
+    ),
 ]
 OnlySession = Annotated[
     str, typer.Option("--session", metavar="ID", help="Only what this session was asked.")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from telemhq_agents.ledger.repricing import Repriced, RepricedReport
 
+UNPRICED = "unpriced*"
 _KEPT = "Costs stay as they were frozen; nothing was changed."
 
 
@@ -42,8 +43,15 @@ def repriced_table(report: RepricedReport) -> Table:
 
 
 def _cells(one: Repriced) -> Sequence[Any]:
-    *figures, dates = one.figures().values()
-    return [*figures, "; ".join(dates)]
+    figures = one.figures()
+    if one.unpriced_tokens and not figures["cost_usd"]:
+        figures["cost_usd"] = None
+    if one.still_unpriced_tokens and not figures["repriced_usd"]:
+        figures["repriced_usd"] = None
+    if None in figures.values():
+        figures["difference_usd"] = None
+    *others, dates = figures.values()
+    return [*others, "; ".join(dates)]
 
 
 def _unpriced(report: RepricedReport) -> list[str]:
@@ -52,10 +60,12 @@ def _unpriced(report: RepricedReport) -> list[str]:
     return [NO_PRICE.format(models=", ".join(models))] if models else []
 
 
-def _money(usd_amount: float) -> str:
-    return money(nano(usd_amount))
+def _money(usd_amount: float | None) -> str:
+    return UNPRICED if usd_amount is None else money(nano(usd_amount))
 
 
-def _signed(usd_amount: float) -> str:
+def _signed(usd_amount: float | None) -> str:
+    if usd_amount is None:
+        return ""
     text = _money(usd_amount)
     return f"+{text}" if usd_amount > 0 else text
