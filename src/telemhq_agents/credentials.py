@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from telemhq_agents import whole_file
 from telemhq_agents.destined import Destined, History, backfilled, pointed
 from telemhq_agents.errors import NotLoggedInError, SettingsError
 
@@ -223,7 +224,8 @@ def change(path: Path, changed: Callable[[Credentials], Credentials]) -> Credent
             before = load(path)
             after = changed(before)
             if after != before:
-                _write(path, after)
+                text = json.dumps({"version": VERSION, **asdict(after)}, indent=2) + "\n"
+                whole_file.put(path, text.encode())
             return after
         finally:
             os.close(lock)
@@ -232,19 +234,6 @@ def change(path: Path, changed: Callable[[Credentials], Credentials]) -> Credent
             f"The credentials in {path} cannot be written: {error.strerror or error}.",
             "Check the permissions of the directory and the space left on its disk.",
         ) from error
-
-
-def _write(path: Path, credentials: Credentials) -> None:
-    """Put the file in place whole, readable by its owner alone."""
-    text = json.dumps({"version": VERSION, **asdict(credentials)}, indent=2) + "\n"
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    unfinished.unlink(missing_ok=True)
-    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(file, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)
 
 
 def device(path: Path) -> Device:

@@ -6,12 +6,12 @@ and order stay; what had to go all the same is told.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from telemhq_agents import whole_file
 from telemhq_agents.errors import SettingsError
 from telemhq_agents.rates import MOST_USD, compiled
 
@@ -239,11 +239,8 @@ def _amount(path: Path, what: str, value: object) -> float:
 
 
 def _save(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished.write_text(text, "utf-8")
-        unfinished.replace(path)
+        whole_file.put(path, text.encode())
     except OSError as error:
         raise SettingsError(
             f"The prices in {path} cannot be written: {error.strerror or error}.",

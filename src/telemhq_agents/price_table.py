@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from telemhq_agents import whole_file
 from telemhq_agents.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -53,11 +53,8 @@ def kept(downloaded: Path) -> Mapping[str, Any] | None:
 
 def keep(downloaded: Path, text: str) -> None:
     """Put a checked table in place, whole or not at all. Raises SettingsError where it cannot."""
-    unfinished = downloaded.with_name(f".{downloaded.name}.{os.getpid()}.tmp")
     try:
-        downloaded.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished.write_text(text, "utf-8")
-        unfinished.replace(downloaded)
+        whole_file.put(downloaded, text.encode())
     except OSError as error:
         raise SettingsError(
             f"The prices cannot be written to {downloaded}: {error.strerror or error}.",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from telemhq_agents import clock
+from telemhq_agents import clock, whole_file
 from telemhq_agents.errors import DamagedError
 from telemhq_agents.ledger.locks import held
 from telemhq_agents.ledger.records import Cursor
@@ -97,7 +97,7 @@ class PromptLog:
 
     def advance(self, progress: Progress) -> None:
         """Keep how far logs were read."""
-        _write_whole(self._state, msgspec.json.encode(progress))
+        whole_file.put(self._state, msgspec.json.encode(progress))
 
     def turn_on(self, now_ms: int) -> Progress:
         """Begin to log, from now on unless it was on; return how far logs were read."""
@@ -208,12 +208,3 @@ def _masked(prompt: Prompt, namer: Namer) -> Kept:
         namer.place(prompt.cwd, prompt.repository).project,
         text if len(text) <= LONGEST_PROMPT else text[:LONGEST_PROMPT] + CUT,
     )
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(file, "wb") as stream:
-        stream.write(data)
-    unfinished.replace(path)

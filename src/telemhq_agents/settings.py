@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import tomli_w
 
+from telemhq_agents import whole_file
 from telemhq_agents.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -236,10 +237,7 @@ def unset(path: Path, key: str) -> None:
 
 def _save(path: Path, written: Mapping[str, Any]) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        unfinished.write_text(tomli_w.dumps(written), "utf-8")
-        unfinished.replace(path)
+        whole_file.put(path, tomli_w.dumps(written).encode())
     except OSError as error:
         raise SettingsError(
             f"The settings in {path} cannot be written: {error.strerror or error}.",

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from telemhq_agents import clock, locations
+from telemhq_agents import clock, locations, whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,13 +47,8 @@ def read(ours: Locations) -> dict[str, Any]:
 
 def write(ours: Locations, status: dict[str, Any]) -> None:
     """Put what the agent says of itself in place, whole, for its owner alone."""
-    path = path_of(ours)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(file, "w", encoding="utf-8") as stream:
-            json.dump(status, stream)
-        unfinished.replace(path)
+        whole_file.put(path_of(ours), json.dumps(status).encode(), sync=False)
     except OSError:
         return  # a full disk must not end the loop; the ledger tells the same
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from telemhq_agents import whole_file
 from telemhq_agents.errors import SettingsError, TelemhqError
 from telemhq_agents.service.definition import MARK
 
@@ -154,13 +154,8 @@ def _held(path: Path) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(file, "wb") as stream:
-            stream.write(content)
-        unfinished.replace(path)
+        whole_file.put(path, content)
     except OSError as error:
         raise SettingsError(
             f"{path} cannot be written: {error.strerror or error}.",

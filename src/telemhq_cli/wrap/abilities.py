@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from telemhq_agents import clock, locations
+from telemhq_agents import clock, locations, whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,10 +67,4 @@ def _is_fresh(one: dict[str, Any], now_ms: int) -> bool:
 
 
 def _keep(known: dict[str, dict[str, Any]]) -> None:
-    path = _path()
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(file, "w", encoding="utf-8") as stream:
-        json.dump(known, stream)
-    unfinished.replace(path)
+    whole_file.put(_path(), json.dumps(known).encode(), sync=False)
