@@ -107,7 +107,7 @@ FIGURES = (
 )
 """What an explanation tells of a line's tokens."""
 
-MOST_FACTS = 40_000
+MOST_FACTS = 10_000
 MOST_FILES = 2_000
 """So much is gathered before it is booked: one large transaction costs less than many small."""
 

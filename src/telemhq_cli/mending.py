@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from telemhq_agents import clock, credentials
+from telemhq_agents import clock
 from telemhq_cli.render.progress import patience
 from telemhq_cli.render.voice import warn
 from telemhq_cli.render.words import counted
@@ -27,7 +27,8 @@ def mend(
     `is_sure` decides what damaged means, where that is not SQLite's own word. Raises DamagedError
     where the damaged ledger cannot be moved.
     """
-    from telemhq_agents.ledger import damage  # noqa: PLC0415 - hardly ever needed
+    from telemhq_agents import credentials  # noqa: PLC0415 - hardly ever needed
+    from telemhq_agents.ledger import damage  # noqa: PLC0415 - same
 
     with patience("Replacing the damaged ledger …"):
         replaced = damage.replace(

@@ -10,7 +10,7 @@ import typer
 
 from telemhq_agents.errors import UsageError
 from telemhq_agents.usage import Source
-from telemhq_cli.commands import background, period, repricing, scanning, session
+from telemhq_cli.commands import background, period, repricing, scanning
 from telemhq_cli.commands import explain as explaining
 from telemhq_cli.commands.options import AsCsv, AsJson, ProfileName, at_most_one
 from telemhq_cli.render import usage as shown
@@ -121,6 +121,8 @@ def usage(  # noqa: PLR0917 - one for each option
             raise UsageError(
                 f"{option} is about this machine's ledger; it goes with --local alone."
             )
+    from telemhq_cli.commands import session  # noqa: PLC0415 - credentials, for servers alone
+
     with session.opened(profile, account) as here:
         filters = Filters(source, since, until, timezone)
         query = {**filters.as_query(), "scope": "team" if team_wide else "mine"}
