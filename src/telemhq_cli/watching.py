@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
-LOOK_S = 0.5
+LOOK_S = 0.4
 """How often a folder is looked for that is not there yet and, without notifications, what changed
 lately is looked at."""
 POLLING_LOOK_S = 30.0
