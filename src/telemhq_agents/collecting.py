@@ -109,7 +109,7 @@ FIGURES = (
 
 MOST_FACTS = 10_000
 MOST_FILES = 2_000
-"""So much is gathered before it is booked: one large transaction costs less than many small."""
+"""So much is gathered before it is booked: fewer would be dearer, more would wait for the readers."""
 
 
 @dataclass(slots=True)

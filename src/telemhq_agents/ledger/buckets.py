@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from telemhq_agents.clock import QUARTER_MS
-from telemhq_agents.contract.amounts import AMOUNT_FIELDS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,8 +24,6 @@ _FIGURES = (
     "unpriced_tokens",
 )
 """The figures that facts bring; runs, failures and durations come from turns."""
-
-AMOUNTS = ", ".join(AMOUNT_FIELDS)
 
 _SPAN = "CASE WHEN {0}.slot_ms < 0 THEN {1} ELSE 'w' || {0}.slot_ms END"
 
