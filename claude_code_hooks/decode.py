@@ -112,6 +112,8 @@ _untyped = msgspec.json.Decoder(dict[str, msgspec.Raw])
 LATER_WRITE = re.compile(rb'\{"(?:parentUuid|type)":')
 """How a line begins that can matter, wherever a torn one stands before it."""
 
+OPENING_BYTES = 128
+"""No notice that tells what kind a line is has a longer beginning."""
 _MOST_WRITES = 4096
 _HALF_CHARACTER = b"\\ud"
 
@@ -131,14 +133,33 @@ def last_write(data: bytes) -> bytes | None:
     return next((data[at:] for at in reversed(starts) if at and _is_whole(data[at:])), None)
 
 
+def opening_of(line: Line) -> str | None:
+    """Return how the text of a user line begins, "" where it has none; None for a tool's result.
+
+    Of a long text, so much as tells what kind of line it is.
+    """
+    if line.tool_use_result is not msgspec.UNSET:
+        return None
+    if line.message is None:
+        return ""
+    content = bytes(line.message.content)
+    start = content[1:OPENING_BYTES]
+    is_long_text = content.startswith(b'"') and len(content) > OPENING_BYTES
+    if is_long_text and start.isascii() and b"\\" not in start:
+        return start.decode("ascii")
+    blocks = _blocks(content)
+    is_one = any(isinstance(each, dict) and each.get("type") == "tool_result" for each in blocks)
+    return None if is_one else _first_text(blocks)
+
+
 def text_of(line: Line) -> str:
-    """Return the text that a user line begins with, "" for a tool's result."""
-    return _first_text(line.message.content) if line.message else ""
+    """Return the whole text that a user line begins with, "" for a tool's result."""
+    return _first_text(_blocks(bytes(line.message.content))) if line.message else ""
 
 
 def text_of_queued(line: Line) -> str:
     """Return the text that a queued prompt begins with, "" where the line tells of none."""
-    return _first_text(line.content)
+    return _first_text(_blocks(bytes(line.content)))
 
 
 def error_of(line: Line) -> str:
@@ -147,16 +168,7 @@ def error_of(line: Line) -> str:
     return next(filter(None, (failure_kind(_content(bytes(each))) for each in told)), "")
 
 
-def is_result(line: Line) -> bool:
-    """Tell whether a user line holds a tool's result."""
-    if line.tool_use_result is not msgspec.UNSET:
-        return True
-    blocks = _blocks(line.message.content) if line.message else []
-    return any(isinstance(each, dict) and each.get("type") == "tool_result" for each in blocks)
-
-
-def _first_text(raw: msgspec.Raw) -> str:
-    blocks = _blocks(raw)
+def _first_text(blocks: list[Any]) -> str:
     first = blocks[0] if blocks and isinstance(blocks[0], dict) else {}
     match first.get("type"):
         case "text":
@@ -167,8 +179,8 @@ def _first_text(raw: msgspec.Raw) -> str:
             return ""
 
 
-def _blocks(raw: msgspec.Raw) -> list[Any]:
-    content = _content(bytes(raw))
+def _blocks(raw: bytes) -> list[Any]:
+    content = _content(raw)
     return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from claude_code_hooks import sighting
 from claude_code_hooks.costs import Costs
-from claude_code_hooks.decode import SYNTHETIC_MODEL, Line, Message, Usage, is_result
-from claude_code_hooks.moments import Moments
+from claude_code_hooks.decode import SYNTHETIC_MODEL, Line, Message, Usage, opening_of
+from claude_code_hooks.moments import told_ms
 from claude_code_hooks.sighting import OF_COPY, OF_SIDECHAIN
 from claude_code_hooks.turns import STILL_WORKING, Turns
 from telemhq_agents.usage import Place, Source, UsageFact
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from telemhq_agents.usage import SessionTotal, Turn
 
 PROVIDER = "anthropic"
+_CLAUDE = Source.CLAUDE
 
 
 class TranscriptFold:
@@ -29,10 +32,9 @@ class TranscriptFold:
 
     __slots__ = (
         "_before",
+        "_before_key",
         "_before_ms",
         "_costs",
-        "_last_usage",
-        "_moments",
         "_namer",
         "_place",
         "_stem",
@@ -48,43 +50,39 @@ class TranscriptFold:
         namer: Namer,
         stem: str,
         written_ms: int,
-        moments: Moments | None = None,
     ) -> None:
         self.state = state
         self.facts: dict[str, UsageFact] = {}
         self._namer = namer
         self._stem = stem
         self._written_ms = written_ms
-        self._moments = moments or Moments()
         self._turns = Turns(state, stem, self._place_of_file)
         self._costs = Costs(state)
         self._place: Place | None = None
         self._before: Line | None = None
-        self._last_usage: tuple[str, Usage] | None = None
+        self._before_key = ""
         self._before_ms = 0
 
-    def take(self, line: Line) -> None:
-        """Add one line. Raises BadLineError when it is a reply that nothing identifies."""
+    def take(self, line: Line) -> bool:
+        """Add one line; tell whether it was a tool's result, which adds nothing.
+
+        Raises BadLineError when it is a reply that nothing identifies.
+        """
         match line.type:
             case "assistant":
-                at_ms = self._begin(line)
-                if line.message is not None:
-                    self._take_reply(line, line.message, at_ms)
-            case "user" if not is_result(line):
-                self._before = None
-                if self._turns.take_user(line, self._begin(line)):
-                    self._costs.go_on()
+                self._take_reply(line)
+            case "user":
+                return self._take_user(line)
             case "system":
                 self._before = None
                 self._turns.take_system(line, self._time(line))
             case "queue-operation":
                 if not self.state.has_messages and not self.state.opened_ms:
-                    self._turns.open(line, self._moments.told_ms(line.timestamp))
+                    self._turns.open(line, told_ms(line.timestamp))
             case "cost-state":
                 self._before = None
                 self._costs.take(line, self._stem, self.state.last_ms or self._written_ms)
-            case _:
-                return
+        return False
 
     def rest(self) -> None:
         """Tell how the turn in force seems to have ended: the file has been silent for long."""
@@ -99,19 +97,21 @@ class TranscriptFold:
     def _begin(self, line: Line) -> int:
         """Take what any message tells; return when it was written."""
         state = self.state
-        state.has_messages = True
+        if not state.has_messages:
+            state.has_messages = True
         if not state.cwd and line.cwd:
             state.cwd = line.cwd
-        told_ms = self._moments.told_ms(line.timestamp)
-        if told_ms:
-            state.last_ms = told_ms
-            return told_ms
+        at_ms = told_ms(line.timestamp)
+        if at_ms:
+            state.last_ms = at_ms
+            return at_ms
         return self._time(line)
 
     def _time(self, line: Line) -> int:
         state = self.state
-        told_ms = self._moments.told_ms(line.timestamp)
-        state.last_ms = told_ms or state.last_ms or state.opened_ms or self._written_ms
+        state.last_ms = (
+            told_ms(line.timestamp) or state.last_ms or state.opened_ms or self._written_ms
+        )
         return state.last_ms
 
     def _place_of_file(self) -> Place:
@@ -123,56 +123,82 @@ class TranscriptFold:
             self._place = place
         return self._place
 
-    def _take_reply(self, line: Line, message: Message, at_ms: int) -> None:
-        if self._is_again(line, at_ms):
-            self._before_ms = at_ms
-            if not line.is_sidechain:
-                self._turns.last(at_ms)
+    def _take_user(self, line: Line) -> bool:
+        opening = opening_of(line)
+        if opening is None:
+            return True
+        self._before = None
+        if self._turns.take_user(line, opening, self._begin(line)):
+            self._costs.go_on()
+        return False
+
+    def _take_reply(self, line: Line) -> None:
+        message, before, at_ms = line.message, self._before, self._begin(line)
+        if message is None or (before is not None and self._goes_on(line, message, before, at_ms)):
             return
         self._before = None
         if message.model == SYNTHETIC_MODEL:
             self._turns.take_notice(line, at_ms)
             return
-        told_session = line.request_session_id
-        is_copied = told_session is not None and told_session != line.session_id
+        told_session, session = line.request_session_id, line.session_id
+        is_copied = told_session is not None and told_session != session
         if not line.is_sidechain:
-            self._turns.go_on(line, message, at_ms, is_copied=is_copied)
-        usage = message.usage
-        if usage is None:
+            self._turns.go_on(line, message.stop_reason, at_ms, is_copied)
+        if message.usage is None:
             return
-        if line.requested_model is not None or self.state.cost.spent:
+        state = self.state
+        if line.requested_model is not None or state.cost.spent:
             self._costs.take_reply(line.requested_model, message.model or "")
-        rank = self._rank(line, is_copy=is_copied or at_ms < self.state.opened_ms)
-        self._take_usage(line, message, usage, rank, at_ms)
+        rank = OF_SIDECHAIN if line.is_sidechain else 0
+        is_foreign = session is not None and session != self._stem
+        if is_copied or at_ms < state.opened_ms or (is_foreign and not rank):
+            state.has_copies = True
+            rank += OF_COPY
+        self._take_usage(line, message, message.usage, rank, at_ms)
         self._before, self._before_ms = line, at_ms
 
-    def _is_again(self, line: Line, at_ms: int) -> bool:
-        """Tell whether a line tells nothing but a later time than the one before it.
+    def _goes_on(self, line: Line, message: Message, before: Line, at_ms: int) -> bool:
+        """Take a line that tells no more than the one before it but a time, output or an end.
 
-        A reply has one line for each block of its content, and most are of that kind.
+        A reply has one line for each block of its content, and most are of that kind. Returns
+        False, having done nothing, where a line may tell more.
         """
-        before, message = self._before, line.message
-        if before is None or before.message is None or message is None:
+        earlier, stop, usage = before.message, message.stop_reason, message.usage
+        if (
+            earlier is None
+            or message.id != earlier.id
+            or not message.id
+            or earlier.stop_reason not in STILL_WORKING
+            or at_ms < self._before_ms
+            or not _is_alike(line, before)
+            or message.model != earlier.model
+            or self.state.opened_ms
+        ):
             return False
-        known = before.message
-        return (
-            message.id == known.id
-            and message.stop_reason == known.stop_reason
-            and message.stop_reason in STILL_WORKING
-            and bool(message.id)
-            and _rest_of(line, message) == _rest_of(before, known)
-            and at_ms >= self._before_ms
-            and not (line.is_aborted_mid_stream or before.is_aborted_mid_stream)
-            and not self.state.opened_ms
-        )
+        is_equal = usage == earlier.usage
+        if not (is_equal or sighting.differ_in_output_alone(usage, earlier.usage)):
+            return False
+        has_stopped = stop != earlier.stop_reason
+        if usage is not None and (has_stopped or not is_equal):
+            self._grow(line, usage.output_tokens or 0, stop)
+        if not line.is_sidechain:
+            if has_stopped:
+                told_session = line.request_session_id
+                is_copied = told_session is not None and told_session != line.session_id
+                self._turns.go_on(line, stop, at_ms, is_copied)
+            else:
+                self._turns.last(at_ms)
+        self._before, self._before_ms = line, at_ms
+        return True
 
-    def _rank(self, line: Line, *, is_copy: bool) -> int:
-        is_foreign = line.session_id != self._stem and line.session_id is not None
-        rank = OF_SIDECHAIN if line.is_sidechain else 0
-        if is_copy or (is_foreign and not rank):
-            self.state.has_copies = True
-            return OF_COPY + rank
-        return rank
+    def _grow(self, line: Line, output: int, stop: str | None) -> None:
+        """Let the fact of the line before have what this one tells of its output."""
+        known = self.facts[self._before_key]
+        doubt = "" if stop is not None else sighting.doubt_of(line)
+        if output > known.output_tokens:
+            self.facts[known.key] = replace(known, output_tokens=output, estimate=doubt)
+        elif output == known.output_tokens and known.estimate and not doubt:
+            self.facts[known.key] = replace(known, estimate="")
 
     def _take_usage(
         self, line: Line, message: Message, usage: Usage, rank: int, at_ms: int
@@ -180,21 +206,15 @@ class TranscriptFold:
         state = self.state
         session = line.request_session_id or line.session_id or self._stem
         key = f"claude:{message.id}" if message.id else sighting.key_of(line, session)
+        self._before_key = key
         known = self.facts.get(key)
-        doubt = "" if message.stop_reason is not None else sighting.doubt_of(line)
-        before, self._last_usage = self._last_usage, (key, usage)
-        if known and before and before[0] == key and not sighting.leads(rank, at_ms, known):
-            grown = sighting.grown(known, before[1], usage, doubt)
-            if grown is not None:
-                self.facts[key] = grown
-                return
         written, written_1h = sighting.cache_writes(usage)
         cached = usage.cache_read_input_tokens or 0
         details = usage.output_tokens_details
         # By position: a call with seventeen names takes four times as long.
         seen = UsageFact(
             key,
-            Source.CLAUDE,
+            _CLAUDE,
             session,
             "",
             state.turn.key if state.turn else f"claude:{session}",
@@ -208,7 +228,7 @@ class TranscriptFold:
             written_1h,
             usage.output_tokens or 0,
             (details.thinking_tokens or 0) if details else 0,
-            doubt,
+            "" if message.stop_reason is not None else sighting.doubt_of(line),
             rank,
         )
         if known is not None:
@@ -217,14 +237,14 @@ class TranscriptFold:
         self.facts[key] = seen
 
 
-def _rest_of(line: Line, message: Message) -> tuple[object, ...]:
-    """Return all that counts of a reply's line but its id, its time and why it ended."""
+def _is_alike(line: Line, before: Line) -> bool:
+    """Tell whether two lines of a reply are of one session and version, asked for the same way."""
     return (
-        message.usage,
-        message.model,
-        line.session_id,
-        line.request_session_id,
-        line.is_sidechain,
-        line.version,
-        line.requested_model,
+        line.session_id == before.session_id
+        and line.is_sidechain == before.is_sidechain
+        and line.version == before.version
+        and line.request_session_id == before.request_session_id
+        and line.requested_model == before.requested_model
+        and not line.is_aborted_mid_stream
+        and not before.is_aborted_mid_stream
     )

@@ -102,13 +102,12 @@ def _take_block(fold: TranscriptFold, results: Results, block: tail.Block) -> tu
     while start < size:
         end = find(b"\n", start)
         if not (begins_with(results.head, start + HEAD_AT) and results.has(data, start, end)):
+            line = data[start:end]
             try:
-                line = typed(data[start:end])
-                take(line)
-                if line.type == "user":
-                    results.learn(data[start:end])
+                if take(typed(line)):
+                    results.learn(line)
             except UNREAD:
-                bad_lines += _take_odd(fold, data[start:end])
+                bad_lines += _take_odd(fold, line)
             except BadLineError:
                 bad_lines += 1
         lines += 1

@@ -18,30 +18,31 @@ _RESULT = re.compile(
     rb'"message":\{"role":"user","content":\[\{(?:"tool_use_id":"|"type":"tool_result")'
 )
 _BY_USER = b'"type":"user"'
-_PARENT = b'{"parentUuid":"'
 _PROMPT = b'"promptId":"'
 _ID_BYTES = 36
-HEAD_AT = len(_PARENT) + _ID_BYTES
+_id = re.compile(rb'[^"\\\n]{36}"').match
+_parent = re.compile(rb'\{"parentUuid":"[^"\\\n]{36}"').match
+HEAD_AT = len(b'{"parentUuid":"') + _ID_BYTES
 _NOWHERE = b"\n"
 """No line holds it."""
-_QUOTE, _BACKSLASH = b'"', ord("\\")
 _END = b'"sourceToolAssistantUUID":"'
-_SHORTEST_END = len(_END) + _ID_BYTES + len('"}')
+_END_BYTES = len(_END) + _ID_BYTES
 _LONGEST_END = 1024
 
 
 class Results:
-    """Knows how the results in one file begin. It knows nothing until it has learnt.
+    """Knows how the results in one file begin and end. It knows nothing until it has learnt.
 
-    `head` stands `HEAD_AT` bytes behind the beginning of each: where it does not, `has` is false,
-    and need not be asked.
+    `head` stands `HEAD_AT` bytes behind the beginning of each: where it does not, a line is to be
+    parsed, and `has` need not be asked.
     """
 
-    __slots__ = ("_behind_prompt", "head")
+    __slots__ = ("_behind_end", "_behind_prompt", "head")
 
     def __init__(self) -> None:
         self.head = _NOWHERE
         self._behind_prompt = b""
+        self._behind_end = b'"}'
 
     def learn(self, line: bytes) -> None:
         """Learn from a line of a user's, which may be a tool's result."""
@@ -50,7 +51,7 @@ class Results:
             return
         rest = match[0][HEAD_AT:]
         before, named, behind = rest.partition(_PROMPT)
-        if named and _is_id(behind, 0):
+        if named and _id(behind):
             self.head, self._behind_prompt = before + named, behind[_ID_BYTES:]
         else:
             self.head, self._behind_prompt = rest, b""
@@ -58,29 +59,31 @@ class Results:
     def has(self, data: bytes, start: int, end: int) -> bool:
         """Tell whether the line in `data[start:end]` surely is a tool's result and nothing else.
 
-        A line can be two, when its writer was killed and another went on behind it: so its end
-        must be a result's as well.
+        Its head was found already. A line can be two, when its writer was killed and another went
+        on behind it: so its end must be a result's as well.
         """
+        if _parent(data, start) is None:
+            return False
         at = start + HEAD_AT
-        if not (data.startswith(self.head, at) and data.startswith(_PARENT, start)):
-            return False
-        if not _is_id(data, at - _ID_BYTES):
-            return False
         if self._behind_prompt:
             at += len(self.head)
-            has_head = data.startswith(self._behind_prompt, at + _ID_BYTES) and _is_id(data, at)
-            if not has_head:
+            if not (data.startswith(self._behind_prompt, at + _ID_BYTES) and _id(data, at)):
                 return False
-        return data.startswith(_END, end - _SHORTEST_END) or _ends_like_one(data, at, end)
+        behind = end - len(self._behind_end)
+        is_alike = data.startswith(_END, behind - _END_BYTES) and data.endswith(
+            self._behind_end, at, end
+        )
+        return is_alike or self._ends_like_one(data, at, end)
 
+    def _ends_like_one(self, data: bytes, start: int, end: int) -> bool:
+        """Tell whether a result's last keys stand at a line's end, and no other line behind them.
 
-def _is_id(data: bytes, at: int) -> bool:
-    """Tell whether the text that begins here ends, at its first quote, after an id's length."""
-    end = at + _ID_BYTES
-    return data.find(_QUOTE, at, end + 1) == end and data[end - 1] != _BACKSLASH
-
-
-def _ends_like_one(data: bytes, start: int, end: int) -> bool:
-    """Tell whether a result's last keys stand at a line's end, and no other line behind them."""
-    at = data.rfind(_END, max(start, end - _LONGEST_END), end)
-    return at >= 0 and LATER_WRITE.search(data, at, end) is None
+        The next line is likely to end alike.
+        """
+        at = data.rfind(_END, max(start, end - _LONGEST_END), end)
+        if at < 0 or LATER_WRITE.search(data, at, end) is not None:
+            return False
+        behind = at + _END_BYTES
+        if behind < end and _id(data, at + len(_END)):
+            self._behind_end = data[behind:end]
+        return True

@@ -51,30 +51,17 @@ def _is_final_in(version: str) -> bool:
     return parts >= FIRST_VERSION_WITH_FINAL_OUTPUT
 
 
-def leads(precedence: int, at_ms: int, known: UsageFact) -> bool:
-    """Tell whether a sighting of this rank and time would change whose the known one is, or when."""
-    return precedence < known.precedence or at_ms < known.at_ms
-
-
-def grown(known: UsageFact, before: Usage, now: Usage, doubt: str) -> UsageFact | None:
-    """Return the fact after a further line whose usage differs from the one before in its output.
-
-    None where it differs in more: nearly all lines of a reply differ in nothing else.
-    """
-    if (
-        before.input_tokens != now.input_tokens
-        or before.cache_creation_input_tokens != now.cache_creation_input_tokens
-        or before.cache_read_input_tokens != now.cache_read_input_tokens
-        or before.cache_creation != now.cache_creation
-        or before.output_tokens_details != now.output_tokens_details
-    ):
-        return None
-    output = now.output_tokens or 0
-    if output > known.output_tokens:
-        return replace(known, output_tokens=output, estimate=doubt)
-    if output == known.output_tokens and known.estimate and not doubt:
-        return replace(known, estimate="")
-    return known
+def differ_in_output_alone(one: Usage | None, other: Usage | None) -> bool:
+    """Tell whether all but the output of two lines is the same."""
+    return (
+        one is not None
+        and other is not None
+        and one.input_tokens == other.input_tokens
+        and one.cache_read_input_tokens == other.cache_read_input_tokens
+        and one.cache_creation_input_tokens == other.cache_creation_input_tokens
+        and one.cache_creation == other.cache_creation
+        and one.output_tokens_details == other.output_tokens_details
+    )
 
 
 def rank_of(seen: UsageFact) -> tuple[int, int]:

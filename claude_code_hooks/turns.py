@@ -12,7 +12,7 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from claude_code_hooks import prompts
-from claude_code_hooks.decode import Line, Message, error_of, text_of, text_of_queued
+from claude_code_hooks.decode import Line, error_of, text_of, text_of_queued
 from claude_code_hooks.sighting import OF_COPY
 from claude_code_hooks.state import FoldState, TurnState
 from telemhq_agents import clock
@@ -20,6 +20,9 @@ from telemhq_agents.usage import Place, Source, Turn, TurnStatus
 
 STILL_WORKING = (None, "tool_use", "pause_turn")
 """Reasons to stop that don't end a turn; old versions write none at all."""
+
+_CLAUDE = Source.CLAUDE
+_SUCCESS = TurnStatus.SUCCESS
 
 
 @dataclass(slots=True)
@@ -38,15 +41,14 @@ class Turns:
             self.state.opened_ms = told_ms
             self.state.opened_with = self._digest(text)
 
-    def take_user(self, line: Line, at_ms: int) -> bool:
-        """Take a user line; tell whether it was a prompt."""
-        text = text_of(line)
+    def take_user(self, line: Line, opening: str, at_ms: int) -> bool:
+        """Take a user line whose text begins so; tell whether it was a prompt."""
         if line.is_sidechain:
             self._borrow(line, at_ms)
             return False
-        match prompts.kind_of(line, text):
+        match prompts.kind_of(line, opening):
             case prompts.Kind.PROMPT:
-                self._start(line, at_ms, is_early=self._is_early(text, at_ms))
+                self._start(line, at_ms, is_early=self._is_early(line, at_ms))
                 return True
             case prompts.Kind.INTERRUPT:
                 self._interrupt(at_ms)
@@ -75,8 +77,8 @@ class Turns:
             case _:
                 return
 
-    def go_on(self, line: Line, message: Message, at_ms: int, *, is_copied: bool) -> None:
-        """Take a reply of the main conversation."""
+    def go_on(self, line: Line, stop: str | None, at_ms: int, is_copied: bool) -> None:
+        """Take a reply of the main conversation, and the reason why it stopped, if any."""
         turn = self.state.turn
         if is_copied:
             self.state.is_fork = True
@@ -84,15 +86,14 @@ class Turns:
             return
         turn.is_copied = is_copied
         turn.last_ms = max(turn.last_ms, at_ms)
-        turn.status = TurnStatus.SUCCESS
-        stop = message.stop_reason
+        turn.status = _SUCCESS
         turn.is_working = stop == "tool_use"
         if not turn.is_shown:
             self._show(turn, None)
         if line.is_aborted_mid_stream:
             self._end(turn, at_ms, TurnStatus.INTERRUPTED)
         elif stop not in STILL_WORKING:
-            self._end(turn, at_ms, TurnStatus.SUCCESS)
+            self._end(turn, at_ms, _SUCCESS)
         else:
             turn.is_ended = False
 
@@ -125,12 +126,12 @@ class Turns:
         key = self.stem.encode("utf-8", "surrogateescape")[: blake2b.MAX_KEY_SIZE]
         return blake2b(text.encode("utf-8", "replace"), digest_size=8, key=key).hexdigest()
 
-    def _is_early(self, text: str, at_ms: int) -> bool:
+    def _is_early(self, line: Line, at_ms: int) -> bool:
         """Tell whether a prompt may have been copied: it came before the one that was queued."""
         if at_ms >= self.state.opened_ms:
             return False
         is_first = self.state.turn is None
-        return not (is_first and self._digest(text) == self.state.opened_with)
+        return not (is_first and self._digest(text_of(line)) == self.state.opened_with)
 
     def _start(self, line: Line, at_ms: int, *, is_early: bool) -> None:
         turn, key = self.state.turn, turn_key(line)
@@ -201,7 +202,7 @@ class Turns:
         has_failed = ended_ms is not None and turn.status is TurnStatus.ERROR
         seen = Turn(
             turn.key,
-            Source.CLAUDE,
+            _CLAUDE,
             turn.session_id or self.stem,
             "",
             self.place(),
@@ -235,4 +236,5 @@ def _duration(turn: TurnState, ended_ms: int) -> int:
 def _later(known: Turn, seen: Turn) -> Turn:
     """Return what both sightings amount to, by the rule of Turn."""
     later = seen if (seen.ended_ms or 0) > (known.ended_ms or 0) else known
-    return replace(later, started_ms=min(known.started_ms, seen.started_ms))
+    started_ms = min(known.started_ms, seen.started_ms)
+    return later if later.started_ms == started_ms else replace(later, started_ms=started_ms)

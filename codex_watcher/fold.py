@@ -7,7 +7,7 @@ counts and what does not is told in docs/explanation/counting.md.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from codex_watcher import ends
 from codex_watcher.decode import (
@@ -16,7 +16,6 @@ from codex_watcher.decode import (
     TaskComplete,
     TaskStarted,
     TokenCount,
-    TokenInfo,
     TurnAborted,
     TurnContext,
     UsageRecord,
@@ -30,7 +29,7 @@ from telemhq_agents.privacy import repository_name
 from telemhq_agents.usage import Place, Source, Turn, TurnStatus, UsageFact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from telemhq_agents.collecting import Namer
 
@@ -39,6 +38,21 @@ MODEL_NOT_NAMED = "the log names no model"
 PARENT_NOT_NAMED = "begins like a fork and names no parent"
 LONG_AFTER_MS = 60_000
 """A turn's first line is written when it begins; one that is written this much later is a copy."""
+
+# Every response asks for these, and looking a member of an enum up takes longer than what is asked.
+_CODEX, _COPIED_HISTORY, _UNDECIDED = Source.CODEX, History.COPIED, History.UNDECIDED
+_COPIED, _RECORDED, _RECORD = Rule.COPIED, Rule.RECORDED, Rule.RECORD
+
+
+class _Shared(NamedTuple):
+    """What the responses of one turn share, until something else is told."""
+
+    session: str
+    turn_key: str
+    provider: str
+    model: str
+    place: Place
+    estimate: str
 
 
 class ThreadFold:
@@ -60,17 +74,37 @@ class ThreadFold:
         self.turns: list[Turn] = []
         self._namer = namer
         self._places: dict[tuple[str, str, str], Place] = {}
+        self._shared: dict[tuple[str, str], _Shared] = {}
         self._written_ms = written_ms
         self._observer = observer
 
     def take(self, event: Event) -> None:
         """Add what `event` tells."""
-        said, at_ms = event.said, self._time(event)
-        match said:
-            case TokenCount():
+        self.take_all((event,))
+
+    def take_all(self, events: Iterable[Event]) -> None:
+        """Add what `events` tell, in their order."""
+        state = self.state
+        for event in events:
+            said, at_ms = event.said, event.at_ms
+            if at_ms:
+                state.last_ms = at_ms
+            else:
+                at_ms = self._time()
+            if isinstance(said, TokenCount):
                 self._count(said, at_ms)
-            case UsageRecord():
+            elif isinstance(said, UsageRecord):
                 self._record(said, at_ms)
+            else:
+                self._shared.clear()
+                self._take_other(said, at_ms)
+
+    def _take_other(
+        self,
+        said: SessionMeta | TurnContext | TaskStarted | TaskComplete | TurnAborted | UserMessage,
+        at_ms: int,
+    ) -> None:
+        match said:
             case TurnContext() | TaskStarted():
                 self._begin(said, at_ms)
             case TaskComplete() | TurnAborted():
@@ -94,18 +128,19 @@ class ThreadFold:
         self.facts, self.turns = [], []
         return facts, turns
 
-    def _time(self, event: Event) -> int:
-        """Return when the event was, 0 where nothing in the log tells; keys are made of it."""
+    def _time(self) -> int:
+        """Return when an event without a time was, 0 where nothing in the log tells.
+
+        Keys are made of it.
+        """
         state = self.state
-        if event.at_ms:
-            state.last_ms = event.at_ms
-        elif not state.last_ms:
+        if not state.last_ms:
             born = uuid7_ms(state.thread) or 0
             state.last_ms = born if clock.is_plausible(born) else 0
         return state.last_ms
 
     def _is_own(self) -> bool:
-        return self.state.history is not History.COPIED and self.state.copied_counts == 0
+        return self.state.history is not _COPIED_HISTORY and self.state.copied_counts == 0
 
     def _meet(self, meta: SessionMeta) -> None:
         state = self.state
@@ -226,7 +261,7 @@ class ThreadFold:
         ended_ms, duration_ms, status = end
         return Turn(
             key=turn_key(state.thread, turn_id),
-            source=Source.CODEX,
+            source=_CODEX,
             session_id=state.session or state.thread,
             thread_id=state.thread,
             place=self._place(cwd),
@@ -243,8 +278,8 @@ class ThreadFold:
         thread = said.thread_id or state.thread
         usage = parts(said.usage)
         is_foreign = state.known and thread != state.thread
-        if not self._is_own() or (is_foreign and state.history is History.UNDECIDED):
-            self._pass_over(Rule.COPIED, usage)
+        if not self._is_own() or (is_foreign and state.history is _UNDECIDED):
+            self._pass_over(_COPIED, usage)
             return
         state.recorded = True
         turn_id = said.turn_id or state.current or str(at_ms)
@@ -253,33 +288,31 @@ class ThreadFold:
         else:
             total = parts(said.thread_token_usage) if said.thread_token_usage else usage
             key = count_key(thread, turn_id, total)
-        self._book(Rule.RECORD, key, thread, turn_id, at_ms, usage)
+        self._book(_RECORD, key, thread, turn_id, at_ms, usage)
 
     def _count(self, said: TokenCount, at_ms: int) -> None:
-        state = self.state
-        if said.info is None:
+        state, info = self.state, said.info
+        if info is None:
             self._pass_over(Rule.NO_TOTAL, NOTHING)
             return
-        total = parts(said.info.total_token_usage)
-        rule, spent = self._spent(said.info, total)
+        total = parts(info.total_token_usage)
+        if state.copied_counts or state.history is _COPIED_HISTORY:
+            rule, spent = _COPIED, NOTHING
+        elif state.recorded:
+            rule, spent = _RECORDED, NOTHING
+        else:
+            rule, spent = judge(state.base, total, parts(info.last_token_usage))
         if any(spent):
             turn_id = state.current or str(at_ms)
             named = state.has_turn_ids and turn_id == state.current
             key = count_key(state.thread, turn_id if named else at_ms, total)
             self._book(rule, key, state.thread, turn_id, at_ms, spent)
-        else:
-            self._pass_over(rule, parts(said.info.last_token_usage) if self._observer else NOTHING)
+        elif self._observer is not None:
+            self._observer(rule, parts(info.last_token_usage), None)
         state.base = total
         state.recorded = False
         if state.copied_counts:
             state.copied_counts -= 1
-
-    def _spent(self, info: TokenInfo, total: Parts) -> tuple[Rule, Parts]:
-        if not self._is_own():
-            return Rule.COPIED, NOTHING
-        if self.state.recorded:
-            return Rule.RECORDED, NOTHING
-        return judge(self.state.base, total, parts(info.last_token_usage))
 
     def _pass_over(self, rule: Rule, told: Parts) -> None:
         if self._observer is not None:
@@ -290,32 +323,56 @@ class ThreadFold:
     ) -> None:
         state = self.state
         if thread == state.thread:
-            if turn_id not in state.open:
-                self._open(turn_id, at_ms, nameless=turn_id == str(at_ms))
-            self._tell(turn_id, at_ms)
-        turn = state.open.get(turn_id)
-        model = (turn.model if turn else "") or state.model
-        tokens = fitted(usage)
+            turn = state.open.get(turn_id)
+            if turn is not None and turn.told:
+                turn.last_ms = max(turn.last_ms, at_ms)
+            else:
+                self._open_and_tell(turn_id, at_ms)
+        shared = self._shared.get((thread, turn_id)) or self._share(thread, turn_id)
+        session, key_of_turn, provider, model, place, estimate = shared
+        tokens = whole, cached, written, output, reasoning = fitted(usage)
         fact = UsageFact(
-            key=key,
-            source=Source.CODEX,
-            session_id=state.session or state.thread,
-            thread_id=thread,
-            turn_key=turn_key(thread, turn_id),
-            provider=state.provider,
-            model=model or UNKNOWN_MODEL,
-            place=self._place(turn.cwd if turn else state.cwd),
-            at_ms=at_ms or self._written_ms,
-            input_tokens=tokens[0],
-            cached_input_tokens=tokens[1],
-            cache_write_tokens=tokens[2],
-            output_tokens=tokens[3],
-            reasoning_tokens=tokens[4],
-            estimate=state.estimate or ("" if model else MODEL_NOT_NAMED),
+            key,
+            _CODEX,
+            session,
+            thread,
+            key_of_turn,
+            provider,
+            model,
+            place,
+            at_ms or self._written_ms,
+            whole,
+            cached,
+            written,
+            0,
+            output,
+            reasoning,
+            estimate,
         )
         self.facts.append(fact)
         if self._observer is not None:
             self._observer(rule, tokens, fact)
+
+    def _open_and_tell(self, turn_id: str, at_ms: int) -> None:
+        """Let a response begin or go on with its turn, which may end others."""
+        self._shared.clear()
+        if turn_id not in self.state.open:
+            self._open(turn_id, at_ms, nameless=turn_id == str(at_ms))
+        self._tell(turn_id, at_ms)
+
+    def _share(self, thread: str, turn_id: str) -> _Shared:
+        state = self.state
+        turn = state.open.get(turn_id)
+        model = (turn.model if turn else "") or state.model
+        shared = self._shared[thread, turn_id] = _Shared(
+            session=state.session or state.thread,
+            turn_key=turn_key(thread, turn_id),
+            provider=state.provider,
+            model=model or UNKNOWN_MODEL,
+            place=self._place(turn.cwd if turn else state.cwd),
+            estimate=state.estimate or ("" if model else MODEL_NOT_NAMED),
+        )
+        return shared
 
     def _place(self, cwd: str) -> Place:
         """Name a place; the remote that the log tells is that of the directory it began in."""

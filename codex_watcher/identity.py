@@ -42,7 +42,7 @@ def count_key(thread: str, moment: str | int, total: Parts) -> str:
     It is a digest of the JSON array `[thread, moment, total]` as `json.dumps` writes it.
     """
     named = f"{_quoted(thread)}, {moment if isinstance(moment, int) else _quoted(moment)}"
-    source = f"[{named}, [{', '.join(map(str, total))}]]".encode()
+    source = b"[%b, [%d, %d, %d, %d, %d]]" % (named.encode(), *total)
     return f"codex:count:{hashlib.sha256(source).hexdigest()[:40]}"
 
 

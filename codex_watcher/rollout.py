@@ -109,8 +109,7 @@ def _read(rollout: Rollout, known: Cursor | None, around: Surroundings) -> Itera
     lines = bad_lines = 0
     for block in tail.blocks(rollout.path, offset):
         sifted = sift(block.data, block.end)
-        for event in sifted.events:
-            fold.take(event)
+        fold.take_all(sifted.events)
         offset = block.end_offset
         lines += sifted.lines
         bad_lines += sifted.bad_lines

@@ -5,11 +5,21 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from msgspec.structs import astuple
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from codex_watcher.decode import Tokens
 
 Parts = tuple[int, int, int, int, int]
 """Input, cached input, cache write, output, reasoning."""
+
+parts: Callable[[Tokens], Parts] = astuple
+"""Return the counters that are spend: a struct's fields, in their order.
+
+Codex's own total is none of them: it may be an estimate of the context.
+"""
 
 NOTHING: Parts = (0, 0, 0, 0, 0)
 
@@ -51,17 +61,6 @@ def judge(base: Parts | None, total: Parts, last: Parts) -> tuple[Rule, Parts]:
     if total == last or min(grown) < 0:
         return Rule.ANEW if any(last) else Rule.NO_SPEND, last
     return Rule.GREW, grown
-
-
-def parts(tokens: Tokens) -> Parts:
-    """Return the counters that are spend; Codex's own total may be an estimate of the context."""
-    return (
-        tokens.input_tokens,
-        tokens.cached_input_tokens,
-        tokens.cache_write_input_tokens,
-        tokens.output_tokens,
-        tokens.reasoning_output_tokens,
-    )
 
 
 def fitted(usage: Parts) -> Parts:

@@ -12,9 +12,12 @@ EARLIEST_MS = 946_684_800_000
 LATEST_MS = 7_258_118_400_000
 """From 2000-01-01 to before 2200-01-01: no log that we read tells a true time outside of that."""
 
-_USUAL_LENGTH = len("2026-11-20T07:35:28.753Z")
-_MINUTES_REMEMBERED = 1024
-_minutes: dict[str, int] = {}  # no lru_cache: a job waits for this file, and functools is 2 ms
+_HOUR_MS = 60 * 60 * 1000
+_HOURS_REMEMBERED = 1024
+# No lru_cache: a job waits for this file, and functools is 2 ms.
+_hours: dict[str, int] = {}
+_seconds: dict[str, int] = {}
+_parts: dict[str, int] = {}
 
 
 def now_ms() -> int:
@@ -62,25 +65,35 @@ def is_plausible(ms: int) -> bool:
 
 def told_ms(text: str) -> int:
     """Return the time that a log tells in milliseconds, 0 where it tells none that is plausible."""
-    # Both agents write 2026-11-20T07:35:28.753Z, and many lines in a minute.
-    if len(text) == _USUAL_LENGTH and text[16] == ":" and text[19] == "." and text[23] == "Z":
-        within = text[17:19] + text[20:23]
-        minute = _minute_ms(text[:16])
-        if minute and within < "60" and within.isdigit() and within.isascii():
-            return minute + int(within)
-    return _told_ms(text)
+    # Both agents write 2026-11-20T07:35:28.753Z: an hour, a second of it and a part of that.
+    try:
+        return _hours[text[:14]] + _seconds[text[14:20]] + _parts[text[20:]]
+    except KeyError:
+        ms = _told_ms(text)
+        if ms:
+            _remember_hour(text, ms)
+        return ms
 
 
-def _minute_ms(text: str) -> int:
-    """Return when a minute began, 0 where it is not written in full or not plausible."""
-    known = _minutes.get(text)
-    if known is None:
-        if len(_minutes) >= _MINUTES_REMEMBERED:
-            _minutes.clear()
-        marks = text[4] + text[7] + text[10] + text[13]
-        known = _told_ms(text) if marks == "--T:" and "+" not in text else 0
-        _minutes[text] = known
-    return known
+def _remember_hour(text: str, ms: int) -> None:
+    """Remember the hour of a time that is written as usual."""
+    if not _parts:
+        two = [f"{number:02}" for number in range(60)]
+        _parts.update((f"{part:03}Z", part) for part in range(1000))
+        seconds = (f"{minute}:{second}." for minute in two for second in two)
+        _seconds.update(
+            (second, ms) for ms, second in zip(range(0, _HOUR_MS, 1000), seconds, strict=True)
+        )
+    if text[14:20] in _seconds and text[20:] in _parts and _is_hour(text[:14]):
+        if len(_hours) >= _HOURS_REMEMBERED:
+            _hours.clear()
+        _hours[text[:14]] = ms - ms % _HOUR_MS
+
+
+def _is_hour(text: str) -> bool:
+    digits = text[:4] + text[5:7] + text[8:10] + text[11:13]
+    marks = text[4] + text[7] + text[10] + text[13]
+    return marks == "--T:" and digits.isdigit() and digits.isascii()
 
 
 def _told_ms(text: str) -> int:

@@ -189,8 +189,13 @@ def collect(
     owners = [shelf for shelf in shelves for _ in shelf.plan.jobs]
     jobs = [job for plan in plans for job in plan.jobs]
     with _no_search_for_cycles(), closing(read_all(jobs, prices, workers)) as found:
+        before = None
         for number, reading in found:
-            owners[number].take(number, reading)
+            shelf = owners[number]
+            if before is not None and before is not shelf:
+                before.booking.flush()  # while the readers are busy with the next source
+            shelf.take(number, reading)
+            before = shelf
     return {shelf.plan.source: shelf.report() for shelf in shelves}
 
 

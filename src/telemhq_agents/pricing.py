@@ -7,20 +7,18 @@ user's settings wins over it. A model that nobody knows a price for is unpriced,
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from telemhq_agents import price_table
 from telemhq_agents.own_prices import read_own
-from telemhq_agents.rates import compiled, holds, nano_of, rate_for
+from telemhq_agents.rates import compiled, cost_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from telemhq_agents.rates import Price
-
-Cost = tuple[int, str]
-"""Nano-USD, and the date of the price (or the table it comes from, where that gives none)."""
+    from telemhq_agents.rates import Cost, Price, Tariff
 
 RUN_LOCALLY = frozenset({"ollama", "lmstudio", "lm-studio", "llamacpp", "llama.cpp", "vllm", "oss"})
 """Providers without a price, whatever their models are called."""
@@ -43,7 +41,7 @@ class Prices:
         self._table = table
         self._providers: Mapping[str, Any] = table["providers"]
         self._yours = yours
-        self._found: dict[tuple[str, str], list[Price]] = {}
+        self._found: dict[tuple[str, str], Tariff] = {}
 
     @classmethod
     def load(cls, override: Path | None = None, downloaded: Path | None = None) -> Self:
@@ -68,32 +66,24 @@ class Prices:
     ) -> Cost | None:
         """Return what one response cost at `at_ms`; None when its model has no known price.
 
-        `input_tokens` includes cache reads and writes, `cache_write_tokens` those of an hour's
-        life.
+        Tokens as `cost_of` takes them.
         """
-        price = self._price(provider, model, at_ms)
-        if price is None:
-            return None
-        fresh, cached, write, write_1h, output = rate_for(price, input_tokens)
-        if output is None and output_tokens:
-            return None
-        total = (
-            max(input_tokens - cached_input_tokens - cache_write_tokens, 0) * fresh
-            + cached_input_tokens * cached
-            + (cache_write_tokens - cache_write_1h_tokens) * write
-            + cache_write_1h_tokens * write_1h
-            + output_tokens * (output or 0)
+        return self.tariff(provider, model)(
+            at_ms,
+            input_tokens,
+            cached_input_tokens,
+            cache_write_tokens,
+            cache_write_1h_tokens,
+            output_tokens,
         )
-        return nano_of(total), price.date
 
-    def _price(self, provider: str, model: str, at_ms: int) -> Price | None:
-        prices = self._found.get((provider, model))
-        if prices is None:
-            prices = self._found[provider, model] = self._look_up(provider.lower(), model.lower())
-        for price in reversed(prices):
-            if holds(price, at_ms):
-                return price
-        return None
+    def tariff(self, provider: str, model: str) -> Tariff:
+        """Return what tells the cost of a model's responses, for whoever asks for many."""
+        found = self._found.get((provider, model))
+        if found is None:
+            prices = self._look_up(provider.lower(), model.lower())
+            found = self._found[provider, model] = partial(cost_of, prices[::-1])
+        return found
 
     def _look_up(self, provider: str, model: str) -> list[Price]:
         """Return a model's prices; of those that hold at a time the last one does."""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+Cost = tuple[int, str]
+"""Nano-USD, and the date of the price (or the table it comes from, where that gives none)."""
+
+Tariff: TypeAlias = "Callable[[int, int, int, int, int, int], Cost | None]"
+"""Takes what `cost_of` does, but for the prices."""
 
 SCALE = 10**12
 """Rates are whole numbers of 10^-12 USD, so that sums of them are exact."""
@@ -41,27 +47,53 @@ class Price(NamedTuple):
     date: str
 
 
-def rate_for(price: Price, input_tokens: int) -> Rate:
-    """Return the rate of the tier that a response of this length reaches."""
-    if len(price.tiers) == 1:
-        return price.tiers[0][1]
-    return next(rate for start, rate in price.tiers if input_tokens > start or not start)
+def cost_of(  # noqa: PLR0917 - called once per fact, and keywords cost as much as the sum
+    tariff: Iterable[Price],
+    at_ms: int,
+    input_tokens: int,
+    cached_input_tokens: int,
+    cache_write_tokens: int,
+    cache_write_1h_tokens: int,
+    output_tokens: int,
+) -> Cost | None:
+    """Return what one response cost at `at_ms`, by the first of these prices that is in force then.
 
-
-def nano_of(total: int) -> int:
-    """Return tokens times rate in nano-USD, rounding half to even."""
+    None where none is, or where it has none for output and there was some. `input_tokens` includes
+    cache reads and writes, `cache_write_tokens` those of an hour's life.
+    """
+    for since_ms, hours, tiers, date in tariff:  # noqa: B007 - what was found is used below
+        if (since_ms is None or at_ms >= since_ms) and (hours is None or _is_within(hours, at_ms)):
+            break
+    else:
+        return None
+    for start, rate in tiers:  # noqa: B007 - same; the last one starts at 0
+        if input_tokens > start:
+            break
+    fresh, cached, write, write_1h, output = rate
+    if output is None:
+        if output_tokens:
+            return None
+        output = 0
+    uncached = input_tokens - cached_input_tokens - cache_write_tokens
+    total = (
+        (uncached * fresh if uncached > 0 else 0)
+        + cached_input_tokens * cached
+        + (cache_write_tokens - cache_write_1h_tokens) * write
+        + cache_write_1h_tokens * write_1h
+        + output_tokens * output
+    )
     whole, rest = divmod(total, _PER_NANO)
+    return (_rounded(whole, rest) if rest else whole), date
+
+
+def _rounded(whole: int, rest: int) -> int:
+    """Return the nearest whole number of nano-USD, half to even."""
     half = _PER_NANO - rest * 2
     return whole + (half < 0 or (half == 0 and whole % 2 == 1))
 
 
-def holds(price: Price, at_ms: int) -> bool:
-    """Tell whether a price is in force at a moment."""
-    since_ms, hours = price[:2]
-    if since_ms is not None and at_ms < since_ms:
-        return False
-    if hours is None:
-        return True
+def _is_within(hours: tuple[int, int], at_ms: int) -> bool:
+    """Tell whether a moment lies in these hours of its day, which may go past midnight."""
     start, end = hours
     now = at_ms % DAY_MS
     return start <= now < end if start <= end else now >= start or now < end

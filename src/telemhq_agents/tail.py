@@ -170,16 +170,18 @@ def _cut(blocks: Iterable[bytes], offset: int) -> Iterator[Line]:
     unfinished: list[bytes] = []
     end = offset
     for block in blocks:
-        *whole, rest = block.split(b"\n")
-        for piece in whole:
-            data = piece
+        start = 0
+        # One at a time: whoever looks for a log's first event wants a few of a block's lines.
+        while (stop := block.find(b"\n", start)) >= 0:
+            data = block[start:stop]
+            start = stop + 1
             if unfinished:
-                data = b"".join([*unfinished, piece])
+                data = b"".join([*unfinished, data])
                 unfinished = []
             end += len(data) + 1
             yield Line(end, data)
-        if rest:
-            unfinished.append(rest)
+        if start < len(block):
+            unfinished.append(block[start:])
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """The processes that read logs, and the order in which what they find comes back.
 
 A worker writes frames: the job's number, a length and that many bytes of MessagePack; a frame
-without bytes ends its job. A thread per worker empties its pipe while this process books, up to a
-limit, behind which the worker waits.
+without bytes ends its job. While this process books, what was found waits in the pipes; while it
+waits for the next log, it empties them all, up to a limit, behind which a worker waits. Threads
+that emptied them would each time take the interpreter from the booking, and wait for a core.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import errno
 import fcntl
 import gc
 import os
+import select
 import signal
 import struct
-import threading
 import traceback
 from collections import deque
 from contextlib import suppress
@@ -79,7 +80,6 @@ class Pool:
         self._jobs = jobs
         self._count = workers
         self._prices = prices
-        self._news = threading.Condition()
         self._workers: list[_Worker] = []
 
     def found(self) -> Iterator[Found]:
@@ -93,7 +93,7 @@ class Pool:
             return
         for number, job in enumerate(self._jobs):
             reader = self._reader_of(number)
-            while (frame := reader.take() if reader else None) and frame.kind == _FOUND:
+            while (frame := self._next_of(reader) if reader else None) and frame.kind == _FOUND:
                 yield Found(number, _DECODER.decode(frame.content))
             if frame is None:
                 yield Found(number, Reading(problems=[f"{job.path}: {WORKER_DIED}"]))
@@ -115,75 +115,79 @@ class Pool:
         try:
             with suppress(OSError):
                 for _ in range(self._count):
-                    self._workers.append(_forked(task, self._workers, self._news))
+                    self._workers.append(_forked(task, self._workers))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(tickets)
-        try:
-            for worker in self._workers:
-                worker.start()
-        except RuntimeError:
-            # Nor are there any more threads.
-            self.close()
-            self._workers = []
 
     def _reader_of(self, number: int) -> _Worker | None:
         """Wait for the worker that took a job; None where it was killed before it said a word.
 
         Numbers are taken in order: who speaks of a later job first has not taken this one.
         """
-        with self._news:
-            while True:
-                silent = 0
-                for worker in self._workers:
-                    frame = worker.peek()
-                    if frame and frame.number == number:
-                        return worker
-                    silent += frame is None and not worker.is_over
-                if not silent:
-                    return None
-                self._news.wait()
+        while True:
+            silent = 0
+            for worker in self._workers:
+                frame = worker.peek()
+                if frame and frame.number == number:
+                    return worker
+                silent += frame is None and not worker.is_over
+            if not silent:
+                return None
+            self._listen()
+
+    def _next_of(self, worker: _Worker) -> Frame | None:
+        """Wait for the next frame of a worker and take it; None where it ended without one."""
+        while worker.peek() is None and not worker.is_over:
+            self._listen()
+        return worker.take()
+
+    def _listen(self) -> None:
+        """Wait until a worker says something, and take it in with what the others said."""
+        heard = {worker.pipe: worker for worker in self._workers if worker.may_speak()}
+        poll = select.poll()
+        for pipe in heard:
+            poll.register(pipe, select.POLLIN)
+        for pipe, _ in poll.poll():
+            heard[pipe].listen()
 
 
 class _Worker:
     """One worker process as its parent sees it: what it said and nobody took yet."""
 
-    def __init__(self, pid: int, pipe: int, news: threading.Condition) -> None:
+    def __init__(self, pid: int, pipe: int) -> None:
         self.is_over = False
         self._pid = pid
         self.pipe = pipe
-        self._news = news
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         self._held_bytes = 0
-        self._wanted = False
         self._rest = b""
         self._frames: deque[Frame] = deque()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-
-    def start(self) -> None:
-        """Begin to empty the pipe: only after the last fork, which no thread may see."""
-        self._listener.start()
 
     def peek(self) -> Frame | None:
-        """Return the next frame without taking it, None where it is not here; needs the lock."""
+        """Return the next frame without taking it, None where it is not here."""
         if not self._frames:
             self._cut()
-        self._wanted = not self._frames
-        if self._wanted:
-            self._news.notify_all()
         return self._frames[0] if self._frames else None
 
     def take(self) -> Frame | None:
-        """Wait for the next frame and take it; None where the worker ended without one."""
-        with self._news:
-            while self.peek() is None and not self.is_over:
-                self._news.wait()
-            if not self._frames:
-                return None
-            frame = self._frames.popleft()
-            self._held_bytes -= _HEAD.size + len(frame.content)
-            self._news.notify_all()
-            return frame
+        """Take the next frame; None where it is not here."""
+        if not self._frames:
+            return None
+        frame = self._frames.popleft()
+        self._held_bytes -= _HEAD.size + len(frame.content)
+        return frame
+
+    def may_speak(self) -> bool:
+        """Tell whether to listen: not to one that ended, nor to one of which enough waits here."""
+        return not self.is_over and (self.peek() is None or self._held_bytes < MOST_WAITING_BYTES)
+
+    def listen(self) -> None:
+        """Take in what waits in the pipe, where something does."""
+        piece = os.read(self.pipe, PIPE_BYTES)
+        self._waiting.append(piece)
+        self._held_bytes += len(piece)
+        self.is_over = not piece
 
     def kill(self) -> None:
         """Kill the process, unless it is gone already."""
@@ -195,29 +199,7 @@ class _Worker:
         """Wait for the process that was killed, and let go of its pipe."""
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
-        with self._news:
-            self.is_over = True
-            self._news.notify_all()
-        if self._listener.ident is not None:
-            self._listener.join()
         os.close(self.pipe)
-
-    def _listen(self) -> None:
-        while piece := os.read(self.pipe, PIPE_BYTES):
-            with self._news:
-                self._waiting.append(piece)
-                self._held_bytes += len(piece)
-                self._wanted = False
-                self._news.notify_all()
-                while self._has_enough():
-                    self._news.wait()
-        with self._news:
-            self.is_over = True
-            self._news.notify_all()
-
-    def _has_enough(self) -> bool:
-        is_full = self._held_bytes >= MOST_WAITING_BYTES
-        return is_full and not self._wanted and not self.is_over
 
     def _cut(self) -> None:
         """Cut what waits into frames; the beginning of one that is not whole yet stays."""
@@ -250,7 +232,7 @@ def _tickets(count: int) -> tuple[int, int]:
     return inlet, step
 
 
-def _forked(task: _Task, earlier: Sequence[_Worker], news: threading.Condition) -> _Worker:
+def _forked(task: _Task, earlier: Sequence[_Worker]) -> _Worker:
     inlet, outlet = os.pipe()
     try:
         _widen(outlet)
@@ -263,7 +245,7 @@ def _forked(task: _Task, earlier: Sequence[_Worker], news: threading.Condition) 
         os.close(inlet)
         _be_a_worker(task, outlet, [worker.pipe for worker in earlier])
     os.close(outlet)
-    return _Worker(pid, inlet, news)
+    return _Worker(pid, inlet)
 
 
 def _widen(pipe: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 
@@ -20,6 +21,8 @@ def main() -> int:
     """Run the command line and return the exit code."""
     code = _on_its_road(sys.argv[1:])
     _let_go_of_stderr()
+    # What is left goes with the process: the interpreter need not look through all of it, 15 ms.
+    gc.freeze()
     return code
 
 
@@ -56,6 +59,8 @@ def _statusline(arguments: list[str]) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    if arguments[:1] == ["usage"]:
+        gc.disable()  # a report is over before looking for cycles would find any, 10 ms
     from telemhq_cli.commands.tree import run  # noqa: PLC0415 - Typer: 100 ms
 
     return run(arguments)

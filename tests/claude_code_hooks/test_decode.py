@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_code_hooks.decode import BadLineError, Line, decode, is_result, last_write, text_of
+from claude_code_hooks.decode import BadLineError, Line, decode, last_write, opening_of, text_of
+from claude_code_hooks.prompts import INTERRUPTED, NOTICES, Kind, kind_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +106,7 @@ def test_half_a_character_does_not_cost_the_line(lines: Lines) -> None:
 def test_half_a_character_does_not_cost_the_prompt(lines: Lines) -> None:
     data = json.dumps(lines.prompt(1, "cut \ud83d"), separators=(",", ":")).encode()
 
-    assert text_of(decode(data)).startswith("cut ")
+    assert (opening_of(decode(data)) or "").startswith("cut ")
 
 
 @pytest.mark.parametrize(
@@ -194,5 +195,28 @@ def test_a_line_with_a_tools_result_is_none_of_a_persons(
 ) -> None:
     line = decode(compact(lines.prompt(1, content)))
 
-    assert is_result(line) is has_result
-    assert is_result(decode(compact(lines.prompt(1, content, toolUseResult={"x": 1}))))
+    assert (opening_of(line) is None) is has_result
+    assert opening_of(decode(compact(lines.prompt(1, content, toolUseResult={"x": 1})))) is None
+
+
+@given(text=st.text(max_size=40), again=st.integers(min_value=1, max_value=40))
+def test_a_long_text_is_known_by_how_it_begins(
+    text: str, again: int, new_lines: type[Lines]
+) -> None:
+    line = decode(compact(new_lines().prompt(1, text * again)))
+    opening = opening_of(line)
+
+    assert text_of(line) == text * again
+    assert opening is not None
+    assert text_of(line).startswith(opening)
+    assert len(opening) >= min(len(text * again), 100)
+
+
+@pytest.mark.parametrize("text", [INTERRUPTED, *NOTICES])
+def test_what_a_notice_says_does_not_hide_what_it_is(text: str, lines: Lines) -> None:
+    short, long = (
+        decode(compact(lines.prompt(1, text + rest, promptSource=...)))
+        for rest in ("", " and so on" * 100)
+    )
+
+    assert kind_of(long, opening_of(long) or "") is kind_of(short, text) is not Kind.PROMPT

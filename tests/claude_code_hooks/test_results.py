@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from claude_code_hooks.decode import decode, is_result
-from claude_code_hooks.results import Results
+from claude_code_hooks.decode import decode, opening_of
+from claude_code_hooks.results import HEAD_AT, Results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,11 @@ def learnt(line: Any) -> Results:
 def has(results: Results, data: bytes) -> bool:
     """Ask in the middle of a block, as a reader does."""
     before, behind = b"{}\n", b'\n{"sourceToolAssistantUUID":"'
-    return results.has(before + data + behind, len(before), len(before) + len(data))
+    return asked(results, before + data + behind, len(before), len(before) + len(data))
+
+
+def asked(results: Results, data: bytes, start: int, end: int) -> bool:
+    return data.startswith(results.head, start + HEAD_AT) and results.has(data, start, end)
 
 
 def test_nothing_is_passed_over_before_something_was_learnt() -> None:
@@ -141,13 +145,51 @@ def test_what_another_writer_left_behind_a_torn_result_is_found(
     assert (report.lines, report.bad_lines) == (4, 1)
 
 
+def test_an_end_that_was_learnt_is_a_results_and_no_other_lines() -> None:
+    """Lines of new versions end alike, whatever their kind."""
+    results, plain = learnt(result()), compact(result())
+    torn = compact(result(text="x" * 3000))
+    reply = compact({"parentUuid": None, "type": "assistant", "uuid": OTHER, "cwd": "/home/dev"})
+    early = torn[: torn.index(b'"sourceToolAssistantUUID"')]
+    in_its_end = torn[: torn.index(b'"sourceToolAssistantUUID"') + 30]
+
+    assert has(results, plain)
+    assert has(results, torn)
+    for begun in (early, in_its_end, torn, plain[:-1]):
+        assert not has(results, begun + reply)
+    assert not has(results, early + reply[1:])
+    behind = plain.removeprefix(plain[: plain.rindex(b'","cwd"')])
+    assert len(behind) == len(b'{"type":"assistant"}')
+    assert not has(results, plain.removesuffix(behind) + b'{"type":"assistant"}')
+
+
+@pytest.mark.parametrize("prompt", [OTHER[:-1] + '"', 'x","y":"' + OTHER[8:], OTHER[:-1] + "\\"])
+def test_a_prompts_id_that_only_fills_an_ids_place_is_parsed(prompt: str) -> None:
+    plain = compact(result())
+    line = plain.replace(OTHER.encode(), prompt.encode(), 1)
+
+    assert len(line) == len(plain)
+    assert has(learnt(result()), plain)
+    assert not has(learnt(result()), line)
+
+
+def test_a_line_that_ends_within_an_id_is_not_the_next_ones_beginning() -> None:
+    plain, results = compact(result()), learnt(result())
+    data = plain.replace(PARENT.encode(), b"x\n" + PARENT.encode()[2:], 1)
+
+    assert len(data) == len(plain)
+    assert asked(results, plain, 0, len(plain))
+    assert not asked(results, data, 0, data.index(b"\n"))
+    assert not asked(results, data, 0, len(data))
+
+
 def test_every_real_line_that_is_passed_over_is_a_result(fixtures: Path) -> None:
     passed = parsed = 0
     for path in fixtures.rglob("*.jsonl"):
         results = Results()
         for data in path.read_bytes().splitlines():
-            is_one = is_result(decode(data)) and json.loads(data).get("type") == "user"
-            if results.has(data, 0, len(data)):
+            is_one = json.loads(data).get("type") == "user" and opening_of(decode(data)) is None
+            if asked(results, data, 0, len(data)):
                 passed += 1
                 assert is_one
             else:

@@ -399,10 +399,11 @@ def test_a_clock_that_was_set_back_after_the_first_prompt_was_queued_takes_no_ru
     assert sorted(fact.turn_key for fact in facts) == sorted(home.ledger.turns)
 
 
+@pytest.mark.parametrize("text", ["please", "please " * 100])
 def test_a_queued_prompt_that_came_at_once_is_a_run_though_the_clock_was_set_back(
-    home: Home, lines: Lines
+    text: str, home: Home, lines: Lines
 ) -> None:
-    home.write("s1", [lines.queued(5), lines.prompt(1), lines.reply(2)])
+    home.write("s1", [lines.queued(5, text), lines.prompt(1, text), lines.reply(2)])
 
     home.scan(**SOON)
 

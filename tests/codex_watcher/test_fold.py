@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from codex_watcher.decode import (
     Event,
@@ -23,7 +25,7 @@ from codex_watcher.decode import (
 )
 from codex_watcher.fold import ThreadFold
 from codex_watcher.identity import uuid7_ms
-from codex_watcher.spend import Parts, Rule, judge
+from codex_watcher.spend import Parts, Rule, judge, parts
 from codex_watcher.state import FoldState
 from telemhq_agents.ledger.records import Batch
 from telemhq_agents.usage import Turn, TurnStatus
@@ -421,6 +423,81 @@ def test_a_duration_that_reaches_out_of_time_is_not_believed(end: TaskComplete) 
 
     assert (turn.started_ms, turn.duration_ms) == (BEGIN + 1000, 2000)
     assert (lone.started_ms, lone.duration_ms) == (BEGIN + 1000, 0)
+
+
+def test_parts_are_input_cached_written_output_and_reasoning() -> None:
+    usage = Tokens(
+        reasoning_output_tokens=5,
+        output_tokens=4,
+        cache_write_input_tokens=3,
+        cached_input_tokens=2,
+        input_tokens=1,
+    )
+
+    assert parts(usage) == (1, 2, 3, 4, 5)
+
+
+class ForgetfulFold(ThreadFold):
+    """Works everything out anew for each event."""
+
+    def take(self, event: Event) -> None:
+        self._shared.clear()
+        super().take(event)
+
+
+said: st.SearchStrategy[Said] = st.one_of(
+    st.sampled_from([META, FORK, SessionMeta(PARENT, cwd="/elsewhere")]),
+    st.builds(
+        TurnContext,
+        st.sampled_from([None, OLD_TURN, TURN, LATER_TURN]),
+        st.sampled_from([None, "gpt-5", "gpt-5.1-codex"]),
+        st.sampled_from([None, "/home/dev/repo", "/tmp"]),
+    ),
+    st.builds(TaskStarted, st.sampled_from([None, OLD_TURN, TURN, LATER_TURN])),
+    st.builds(TaskComplete, st.sampled_from([None, OLD_TURN, TURN, LATER_TURN])),
+    st.builds(TurnAborted, st.sampled_from([None, TURN])),
+    st.just(UserMessage("Do it.")),
+    st.builds(count, st.integers(0, 300), st.integers(0, 100)),
+    st.builds(
+        record,
+        st.sampled_from([None, "resp_1", "resp_2"]),
+        st.integers(0, 100),
+        st.sampled_from([OLD_TURN, TURN, LATER_TURN, ""]),
+        st.sampled_from([THREAD, PARENT]),
+    ),
+)
+
+
+# A parent's responses in a turn of ours, before and after it is ended by a response of the next.
+@example(
+    [
+        (1, META),
+        (1, TurnContext(TURN, "gpt-5", "/home/dev/repo")),
+        (1, TaskComplete(TURN)),
+        (1, TaskStarted(LATER_TURN)),
+        (1, TurnContext(TURN, "gpt-5.1-codex", "/tmp")),
+        (1, record("resp_1", 1, LATER_TURN, PARENT)),
+        (1, record("resp_2", 1, CHILD_TURN)),
+        (1, record("resp_3", 1, LATER_TURN, PARENT)),
+    ]
+)
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 90_000]), said), max_size=20))
+def test_what_the_responses_of_a_turn_share_is_what_each_of_them_would_say(
+    history: list[tuple[int, Said]],
+) -> None:
+    events = [
+        Event(BEGIN + number * 1000 + late if late else 0, event)
+        for number, (late, event) in enumerate(history)
+    ]
+    forgetful = ForgetfulFold(FoldState(THREAD), FolderNamer(), WRITTEN)
+    for event in events:
+        forgetful.take(event)
+
+    fold = ThreadFold(FoldState(THREAD), FolderNamer(), WRITTEN)
+    fold.take_all(events)
+
+    assert fold.drain() == forgetful.drain()
+    assert fold.state == forgetful.state
 
 
 @pytest.mark.parametrize(

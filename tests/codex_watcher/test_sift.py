@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codex_watcher import sift as sifting
 from codex_watcher.decode import Event, Skipped, TokenCount, decode
 from codex_watcher.sift import Sifted, sift
 
@@ -77,6 +78,85 @@ def test_a_count_quoted_in_a_message_is_no_count() -> None:
     text = ITEM.replace('"message"', '"message","text":' + json.dumps(COUNT))
 
     assert sifted(f"{nested}\n{text}\n".encode()) == Sifted([], 2, 0)
+
+
+def numbered(line: bytes, ordinal: str) -> bytes:
+    return line.replace(b'"type"', b'"ordinal":%b,"type"' % ordinal.encode(), 1)
+
+
+@pytest.mark.parametrize("before", ["7", "77", "12345678", "18446744073709551615"])
+@pytest.mark.parametrize(
+    "ordinal",
+    [
+        "7",
+        "10",
+        "99",
+        "100",
+        '"77"',
+        "[77]",
+        "7777e2",
+        '{"a":77}',
+        "-77",
+        "",
+        "184467440737095516150",
+    ],
+)
+def test_an_ordinal_is_read_whatever_that_of_the_line_before_was(before: str, ordinal: str) -> None:
+    lines = [
+        numbered(line.encode(), number)
+        for number in (before, ordinal)
+        for line in (ITEM, COUNT, ITEM)
+    ]
+    block = b"\n".join([*lines, COUNT.encode(), *lines]) + b"\n"
+
+    assert sifted(block) == one_by_one(block)
+    assert len(sifted(block).events) in {3, 5}
+
+
+INNER = b'"type":"response_item","payload":{"type":"message"}}'
+
+
+@pytest.mark.parametrize(
+    "outer",
+    [b'"nested":{"abc":1', b'"xy":{"a":1234567', b'"ordinal":{"ab":1', b'"ordinal":1234567'],
+)
+def test_what_lies_as_far_in_as_the_type_of_the_line_before_is_not_taken_for_one(
+    outer: bytes,
+) -> None:
+    before = numbered(ITEM.encode(), "1234567")
+    after = b'"type":"event_msg"'
+    between = b"," if outer.endswith(b'"ordinal":1234567') else b"," + INNER + b","
+    line = COUNT.encode().replace(after, outer + between + after)
+    assert line.index(b',"type"') == before.index(b',"type"')
+
+    alone, among = sifted(line + b"\n"), sifted(b"\n".join([before, line, before, b""]))
+
+    assert alone.events == among.events == [decode(COUNT.encode())]
+
+
+def test_a_type_inside_of_something_is_not_taken_for_the_lines_own() -> None:
+    short = COUNT.replace("T07:35:28.753Z", "")
+    inner = '"n":{"abcd":1,"type":"turn_context","payload":{"model":"gpt-5"}},'
+    line = short.replace('"type":"event_msg"', inner + '"type":"event_msg"').encode()
+
+    assert sifted(line + b"\n") == one_by_one(line + b"\n")
+    assert isinstance(sifted(line + b"\n").events[0].said, TokenCount)
+
+
+def test_half_a_line_alone_says_nothing_yet() -> None:
+    assert sift(COUNT.encode(), 0) == Sifted([], 0, 0)
+
+
+def test_names_without_end_are_read_and_not_all_remembered() -> None:
+    lines = [
+        b'{"timestamp":"2026-11-20T07:35:28.753Z","type":"turn_context","payload":{"x%d":0}}'
+        % number
+        for number in range(3000)
+    ]
+    block = b"\n".join(lines) + b"\n"
+
+    assert sifted(block) == one_by_one(block)
+    assert len(sifting._KNOWN) <= 1024
 
 
 damage = st.lists(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from telemhq_agents.usage import Place, Source, Turn, TurnStatus, UsageFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from telemhq_agents.ledger.store import Ledger
     from tests.telemhq_agents.model_server import Sums
@@ -35,6 +36,9 @@ class FlatPrices:
     def cost(self, _provider: str, model: str, _at_ms: int, *tokens: int) -> tuple[int, str] | None:
         read, _cached, _written, _written_1h, output = tokens
         return None if model == "unknown" else (2 * (read + output), "2026-01-01")
+
+    def tariff(self, provider: str, model: str) -> Callable[..., tuple[int, str] | None]:
+        return partial(self.cost, provider, model)
 
 
 @dataclass

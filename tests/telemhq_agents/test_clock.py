@@ -51,11 +51,25 @@ def test_a_time_is_read_where_it_is_one_and_plausible(text: str, ms: int) -> Non
 def test_no_change_of_a_usual_time_is_read_otherwise_than_slowly(
     changes: list[tuple[int, str]],
 ) -> None:
+    assert clock.told_ms(USUAL) == slowly(USUAL)
     text = [*USUAL]
     for place, letter in changes:
         text[place] = letter
 
     assert clock.told_ms("".join(text)) == slowly("".join(text))
+
+
+def test_a_time_is_read_after_any_number_of_others() -> None:
+    hours = [
+        f"{year}-{month:02}-{day:02}T{hour:02}:59:59.999Z"
+        for year in (2000, 2026, 2199)
+        for month in (1, 12)
+        for day in range(1, 32)
+        for hour in range(24)
+    ]
+
+    for text in [*hours, *hours]:
+        assert clock.told_ms(text) == slowly(text)
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has such a clock")

@@ -509,6 +509,33 @@ def test_work_goes_to_the_server_in_whose_time_it_was_done(ledger: Ledger) -> No
     assert told == {"home": "t1", "work": "t2"}
 
 
+def test_a_turn_at_work_at_the_first_login_is_told_once_it_is_settled(path: Path) -> None:
+    with Ledger.open(path, prices=FLAT, now_ms=lambda: BORN + 10_000) as ledger:
+        ledger.learn("home", corrections=True)
+        ledger.book(Batch([fact("f1", at_ms=BORN + 9_000)], [turn()]))
+        ledger.book(Batch([fact("f2", turn="t2", session_id="s2")], [ended("t2", session_id="s2")]))
+
+        ledger.follow(Source.CLAUDE, sent_to(("home", 0)))
+
+        assert ledger.queue_due(BORN + 20_000, device=DEVICE) == 1
+        assert ledger.queue_due(BORN + 128_999, device=DEVICE) == 0
+        assert ledger.queue_due(BORN + 129_000, device=DEVICE) == 1
+
+
+def test_where_nobody_was_ever_told_anything_nothing_waits_to_be_told(ledger: Ledger) -> None:
+    def waiting() -> int:
+        with ledger.lent() as connection:
+            return int(connection.execute("SELECT count(*) FROM open_spans").fetchone()[0])
+
+    ledger.book(Batch([fact("f1")], [turn()]))
+    ledger.book(Batch([fact("f2")], [ended()]))
+    assert waiting() == 0
+
+    ledger.follow(Source.CODEX, sent_to(("home", BORN)))
+    ledger.book(Batch([fact("f3")], [turn("t2")]))
+    assert waiting() == 2
+
+
 # A clock that was ahead
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from telemhq_agents.errors import BrokenLedgerError, DamagedError, TelemhqError
+from telemhq_agents.ledger.connection import PAGE_BYTES
 from telemhq_agents.ledger.damage import Replaced, backup, is_damaged, replace
 from telemhq_agents.ledger.exporting import export
 from telemhq_agents.ledger.records import Batch
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from telemhq_agents.pricing import Prices
 
 PRICES = cast("Prices", FlatPrices())
-PAGE = 4096
+PAGE = PAGE_BYTES
 WRAPPERS = ("https://server/ping/x", "wrapper-1", b'{"status":"ok"}')
 
 

@@ -30,7 +30,7 @@ DEVICE = DeviceFacts("laptop", "salt")
 PRICES = cast("Prices", FlatPrices())
 
 
-class DearPrices:
+class DearPrices(FlatPrices):
     """A thousand nano-USD a token: a table that came later."""
 
     def cost(self, *_: object) -> tuple[int, str]:

@@ -221,7 +221,7 @@ def spoil_index(path: Path) -> None:
 # Other prices
 
 
-class HalfPrices:
+class HalfPrices(FlatPrices):
     """One nano-USD a token, and a price for what had none."""
 
     def cost(self, _provider: str, _model: str, _at_ms: int, *tokens: int) -> tuple[int, str]:

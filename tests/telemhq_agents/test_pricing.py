@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from telemhq_agents.errors import SettingsError
 from telemhq_agents.price_table import TABLE
-from telemhq_agents.pricing import Cost, Prices, PricesInForce
-from telemhq_agents.rates import MOST_USD
+from telemhq_agents.pricing import Prices, PricesInForce
+from telemhq_agents.rates import MOST_USD, Cost
 from telemhq_agents.usage import MOST_TOKENS
 from tools.make_prices import text
 

@@ -6,14 +6,16 @@ import json
 from typing import TYPE_CHECKING
 
 from telemhq_agents.ledger import activities, facts, session_totals, turns
-from telemhq_agents.ledger.buckets import recompute, touch
+from telemhq_agents.ledger.buckets import add, recompute, touch
 from telemhq_agents.ledger.packing import pack
 from telemhq_agents.ledger.places import Places
 from telemhq_agents.ledger.records import Batch, Booked
+from telemhq_agents.ledger.whole import buckets_of
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from telemhq_agents.ledger.merging import TurnRow
     from telemhq_agents.ledger.records import Cursor
     from telemhq_agents.ledger.slots import Slots
     from telemhq_agents.pricing import Prices
@@ -25,15 +27,25 @@ def book(
     """Book a batch and recompute the buckets it touched; the caller holds the transaction."""
     places = Places(connection)
     sheets = [*batch.packed, pack(batch.facts, prices)]
-    new, changed, touched = facts.book(connection, sheets, places, prices, slots)
-    touched |= turns.book(connection, batch.turns, places, slots)
+    used = facts.book(connection, sheets, places, prices, slots)
+    told = turns.book(connection, batch.turns, places, slots)
     session_totals.book(connection, batch.totals, places)
     activities.book(connection, batch.activities, now_ms)
     _move_cursors(connection, batch.cursors)
+    # In a window a turn's facts may lie apart, and only the database knows all of a known turn's.
+    whole = {} if slots.histories else _whole(used, told)
+    add(connection, buckets_of(used.new, whole, used.origins, places.named), now_ms)
+    touched = (used.touched | told.touched) - whole.keys()
     if touched:
         touch(connection, touched)
         recompute(connection, now_ms)
-    return Booked(new_facts=new, changed_facts=changed)
+    return Booked(new_facts=len(used.new), changed_facts=used.changed)
+
+
+def _whole(used: facts.Entered, told: turns.Entered) -> dict[str, TurnRow]:
+    """Return the turns all of which is in this batch: neither they nor facts of theirs were known."""
+    found = (used.touched - used.grown) & told.new.keys()
+    return {key: told.new[key] for key in found}
 
 
 def _move_cursors(connection: sqlite3.Connection, cursors: list[Cursor]) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from telemhq_agents.clock import QUARTER_MS
+from telemhq_agents.ledger.whole import BucketRow
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _FIGURES = (
     "responses",
@@ -79,6 +80,23 @@ _OPEN_SPANS = """
     ON CONFLICT DO UPDATE SET touched_ms = excluded.touched_ms"""
 
 
+_ADD = (
+    f"INSERT INTO buckets ({', '.join(BucketRow._fields)}) "
+    f"VALUES ({', '.join('?' * len(BucketRow._fields))})"
+)
+_OPEN = """
+    INSERT INTO open_spans (source, session_id, thread_id, span, touched_ms)
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET touched_ms = excluded.touched_ms"""
+
+
+def add(connection: sqlite3.Connection, rows: Sequence[BucketRow], now_ms: int) -> None:
+    """Add the buckets of turns that had none, and open their spans for queueing."""
+    connection.executemany(_ADD, rows)
+    if _tells(connection):
+        opened = {(row.source, row.session_id, row.thread_id, row.span, now_ms) for row in rows}
+        connection.executemany(_OPEN, opened)
+
+
 def touch(connection: sqlite3.Connection, turn_keys: Iterable[str]) -> None:
     """Name turns whose buckets must be recomputed."""
     _touched(connection)
@@ -103,10 +121,23 @@ def _touched(connection: sqlite3.Connection) -> None:
 
 def recompute(connection: sqlite3.Connection, now_ms: int) -> None:
     """Make the buckets of every touched turn anew, and open their spans, old and new, for queueing."""
-    connection.execute(_OPEN_SPANS, (now_ms,))
+    _open_spans(connection, now_ms)
     connection.execute("DELETE FROM buckets WHERE turn_key IN (SELECT key FROM temp.touched)")
     connection.execute(_FROM_FACTS)
     connection.execute(_COUNT_TURNS)
     connection.execute(_TURNS_WITHOUT_USAGE)
-    connection.execute(_OPEN_SPANS, (now_ms,))
+    _open_spans(connection, now_ms)
     connection.execute("DELETE FROM temp.touched")
+
+
+def _open_spans(connection: sqlite3.Connection, now_ms: int) -> None:
+    if _tells(connection):
+        connection.execute(_OPEN_SPANS, (now_ms,))
+
+
+def _tells(connection: sqlite3.Connection) -> bool:
+    """Tell whether anybody is, or was, told of what is booked; the first destination opens the rest."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM destinations) OR EXISTS (SELECT 1 FROM told)"
+    )
+    return bool(row.fetchone()[0])

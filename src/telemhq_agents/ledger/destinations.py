@@ -66,10 +66,11 @@ def told_until(connection: sqlite3.Connection, source: str) -> int | None:
 
 
 def _reopen(connection: sqlite3.Connection, source: str, since_ms: int) -> None:
+    """Open what the source added since then, as quiet as it is: one may be at work at this moment."""
     connection.execute(
         "INSERT OR IGNORE INTO open_spans (source, session_id, thread_id, span, touched_ms) "
-        "SELECT DISTINCT source, session_id, thread_id, span, 0 FROM buckets "
-        "WHERE source = ? AND quarter_ms >= ?",
+        "SELECT source, session_id, thread_id, span, max(last_ms) FROM buckets "
+        "WHERE source = ? AND quarter_ms >= ? GROUP BY 1, 2, 3, 4",
         (source, quarter(since_ms)),
     )
 

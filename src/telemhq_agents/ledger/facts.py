@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telemhq_agents.ledger.chunks import chunks, marks
 from telemhq_agents.ledger.merging import TOKENS, merge_facts
@@ -15,7 +15,7 @@ from telemhq_agents.usage import RULE_VERSION
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from telemhq_agents.ledger.origins import OriginRow
     from telemhq_agents.ledger.packing import Packed
@@ -28,10 +28,25 @@ _COLUMNS = (
     "cache_write_1h_tokens, output_tokens, reasoning_tokens, cost_nano, unpriced_tokens, "
     "price_date, estimate, precedence, sighted_ms"
 )
-_PUT = (
-    f"INSERT OR REPLACE INTO facts ({_COLUMNS}, slot_ms, rule_version) "
-    f"VALUES ({', '.join('?' * (len(FactRow._fields) + 2))})"
-)
+_FIGURES = ", ".join("?" * len(FactRow._fields))
+_INTO = f"INTO facts ({_COLUMNS}, slot_ms, rule_version) VALUES ({_FIGURES}"
+_ADD = f"INSERT {_INTO}, {NO_SLOT}, {RULE_VERSION})"
+_ADD_PLACED = f"INSERT {_INTO}, ?, {RULE_VERSION})"
+_REPLACE = f"INSERT OR REPLACE {_INTO}, ?, {RULE_VERSION})"
+
+
+class Entered(NamedTuple):
+    """What became of the facts of a batch.
+
+    `new` are rows in the order of `FactRow`'s fields; `origins` names theirs by their numbers.
+    `touched` are the turns to recompute, `grown` those of which facts may have been known before.
+    """
+
+    new: list[FactRow | list[Any]]
+    changed: int
+    touched: set[str]
+    grown: set[str]
+    origins: Mapping[int, OriginRow]
 
 
 def book(
@@ -40,8 +55,8 @@ def book(
     places: Places,
     prices: Prices,
     slots: Slots,
-) -> tuple[int, int, set[str]]:
-    """Return how many facts were new, how many changed, and the turns to recompute."""
+) -> Entered:
+    """Write the facts and return what became of them."""
     desk = _Desk(connection, places, prices, slots)
     desk.take(sheets)
     return desk.put()
@@ -80,18 +95,25 @@ class _Desk:
             else:
                 current[row[0]] = self._merged(FactRow._make(known), FactRow._make(row))
 
-    def put(self) -> tuple[int, int, set[str]]:
-        """Write what is new or changed; return their numbers and the turns they touch."""
+    def put(self) -> Entered:
+        """Write what is new or changed."""
         stored, current = self._stored, self._current
         new = [row for key, row in current.items() if key not in stored]
         seen = [FactRow._make(current[key]) for key in stored]
         changed = [row for row in seen if row != stored[row.key][0]]
-        self._connection.executemany(_PUT, self._placed(new))
-        self._connection.executemany(_PUT, self._moved(changed))
-        touched = {row[1] for row in new} | {row.origin for row in changed}
-        touched |= {stored[row.key][0].origin for row in changed}
+        self._add(new)
+        self._connection.executemany(_REPLACE, self._moved(changed))
+        moved = {row.origin for row in changed}
+        moved |= {stored[row.key][0].origin for row in changed}
+        touched = moved.union(row[1] for row in new)
         named = self._origins.named(touched)
-        return len(new), len(changed), {named[origin].turn_key for origin in touched}
+        return Entered(
+            new,
+            len(changed),
+            {named[origin].turn_key for origin in touched},
+            self._origins.turns_known.union(named[origin].turn_key for origin in moved),
+            named,
+        )
 
     def _look_up(self, keys: Iterable[object]) -> None:
         for some in chunks(keys):
@@ -130,17 +152,19 @@ class _Desk:
         )
         return row._replace(cost_nano=cost, unpriced_tokens=unpriced, price_date=date)
 
-    def _placed(self, rows: Iterable[FactRow | list[Any]]) -> Iterator[tuple[object, ...]]:
+    def _add(self, rows: list[FactRow | list[Any]]) -> None:
         if not self._slots.histories:
-            return ((*row, NO_SLOT, RULE_VERSION) for row in rows)
-        return ((*row, self._slot(FactRow._make(row)), RULE_VERSION) for row in rows)
+            self._connection.executemany(_ADD, rows)
+            return
+        placed = ((*row, self._slot(FactRow._make(row))) for row in rows)
+        self._connection.executemany(_ADD_PLACED, placed)
 
     def _moved(self, rows: Iterable[FactRow]) -> Iterator[tuple[object, ...]]:
         """Place known facts: one whose time stays keeps its slot, it may have been told there."""
         for row in rows:
             before, slot_ms = self._stored[row.key]
             is_still = row.at_ms == before.at_ms
-            yield *row, slot_ms if is_still else self._slot(row), RULE_VERSION
+            yield *row, slot_ms if is_still else self._slot(row)
 
     def _slot(self, row: FactRow) -> int:
         return self._slots.slot(self._origin(row.origin).source, row.at_ms)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from telemhq_agents.pricing import Prices
+    from telemhq_agents.rates import Tariff
     from telemhq_agents.usage import UsageFact
 
 
@@ -59,28 +60,37 @@ class Packed(Struct, array_like=True):
     rows: list[list[Any]] = field(default_factory=list)
 
 
-# Where a fact's values lie, and that Origin's and FactRow's follow each other in the same order.
 _SHARED = slice(1, 8)
-_PRICED_BY = slice(5, 7)
-_FIGURES = slice(8, 15)
-_PRICED = slice(8, 14)
-_DOUBTS = slice(15, 17)
+"""Where a fact's values lie that make its origin, in the order of Origin's."""
 
 
 def pack(facts: Iterable[UsageFact], prices: Prices) -> Packed:
     """Return the facts with what each cost at its own time."""
-    known: dict[tuple[Any, ...], int] = {}
     packed = Packed()
+    take = packed.rows.append
+    known: dict[tuple[Any, ...], tuple[int, Tariff]] = {}
+    before: tuple[Any, ...] = ()
     for fact in facts:
         values = astuple(fact)
         shared = values[_SHARED]
-        origin = known.get(shared)
-        if origin is None:
-            origin = known[shared] = len(packed.origins)
-            packed.origins.append(Origin(*shared))
-        price = priced(prices, *values[_PRICED_BY], *values[_PRICED])
-        row = [fact.key, origin, *values[_FIGURES], *price, *values[_DOUBTS], fact.at_ms]
-        packed.rows.append(row)
+        # Most follow one of the same origin, and to compare is quicker than to look up.
+        if shared != before:
+            before, found = shared, known.get(shared)
+            if found is None:
+                found = known[shared] = len(known), prices.tariff(fact.provider, fact.model)
+                packed.origins.append(Origin(*shared))
+            origin, tariff = found
+        # All at once, here and below: this is done for each fact there is.
+        key, _, _, _, _, _, _, _, at_ms, fresh, cached, write, long, out, thought, doubt, rank = (
+            values
+        )
+        cost = tariff(at_ms, fresh, cached, write, long, out)
+        if cost is None:
+            nano, unpriced, date = 0, fresh + out, ""
+        else:
+            (nano, date), unpriced = cost, 0
+        row = key, origin, at_ms, fresh, cached, write, long, out, thought, nano, unpriced, date
+        take([*row, doubt, rank, at_ms])
     return packed
 
 

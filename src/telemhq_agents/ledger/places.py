@@ -11,17 +11,19 @@ if TYPE_CHECKING:
 
 
 class Places:
-    """Finds the row of a place, or adds it; asks once for each."""
+    """Finds the row of a place, or adds it; asks once for each. `named` are those asked for."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._known: dict[Place, int] = {}
+        self.named: dict[int, Place] = {}
 
     def row(self, place: Place) -> int:
         """Return the row of a place."""
         found = self._known.get(place)
         if found is None:
             found = self._known[place] = self._find(place)
+            self.named[found] = place
         return found
 
     def _find(self, place: Place) -> int:

@@ -8,9 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.main import get_command
 
 from telemhq_agents import locations
 from telemhq_agents.errors import BrokenLedgerError, UsageError
+from telemhq_cli.commands.sparing import spare
 from telemhq_cli.render.output import note, say
 
 if TYPE_CHECKING:
@@ -101,8 +103,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        app = tree(next(iter(arguments), ""))
-        code = app(args=list(arguments), prog_name="telemhq", standalone_mode=False)
+        command = get_command(tree(next(iter(arguments), "")))
+        spare(command)
+        code = command(args=list(arguments), prog_name="telemhq", standalone_mode=False)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a verb: its help
             note(*str(error).splitlines())

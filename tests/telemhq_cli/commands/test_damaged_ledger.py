@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from telemhq_agents import clock, spool
+from telemhq_agents.ledger.connection import PAGE_BYTES
 from tests.telemhq_cli.logs import ClaudeSession, CodexSession
 from tests.telemhq_cli.test_agent import DAY_MS, running, send_to, tokens, until
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.telemhq_cli.commands.conftest import CommandLine
     from tests.telemhq_cli.conftest import Machine, PingServer
 
-PAGE = 4096
+PAGE = PAGE_BYTES
 
 
 def garbage(ledger: Path) -> None:
