@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 
-.PHONY: venv demo test test-cron test-real check fmt lint types imports bench bench-logs lock clean
+.PHONY: venv demo demo-alerts test test-cron test-real test-runitor check fmt lint types imports bench bench-logs bench-server bench-faults lock clean
 venv: $(STAMP)
 
 $(STAMP): requirements.lock requirements-uv.txt pyproject.toml
@@ -21,21 +21,31 @@ $(STAMP): requirements.lock requirements-uv.txt pyproject.toml
 demo: venv
 	@$(BIN)/python -m tools.demo $(if $(KEEP),--keep)
 
+demo-alerts: venv ## a scheduled tracker fails, mails and recovers, on SQLite and on PostgreSQL, in under a minute
+	@$(BIN)/python -m tools.demo_alerts
+
 test: venv
 	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
 
 test-real: venv ## the real codex and claude, from npm, against a fake model on loopback
 	@TELEMHQ_TEST_REAL=1 $(BIN)/python -m pytest -q tests/real $(ARGS)
 
-test-cron: venv ## jobs under Debian's own cron: as root, a minute or two; installs cron where it is missing
+test-cron: venv ## jobs under Debian's own cron: as root, a minute or two; installs cron and faketime where they are missing
 	@if test "$$(id -u)" -ne 0; then echo "test-cron: skipped: only root may write a table for cron"; exit 0; fi; \
-	if ! command -v cron >/dev/null; then \
-	  command -v apt-get >/dev/null || { echo "test-cron: skipped: there is neither cron nor apt-get here"; exit 0; }; \
-	  echo "test-cron: installing Debian's cron with apt-get"; \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends cron; } >/dev/null 2>&1 \
-	    || { echo "test-cron: skipped: apt-get cannot install cron"; exit 0; }; \
+	if ! command -v cron >/dev/null || ! command -v faketime >/dev/null; then \
+	  command -v apt-get >/dev/null || { echo "test-cron: skipped: there is no cron or no faketime, and no apt-get here"; exit 0; }; \
+	  echo "test-cron: installing Debian's cron and faketime with apt-get"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends cron faketime; } >/dev/null 2>&1 \
+	    || { echo "test-cron: skipped: apt-get cannot install cron and faketime"; exit 0; }; \
 	fi; \
-	$(BIN)/python -m pytest -q -p no:xdist tests/journeys/real_cron.py $(ARGS)
+	$(BIN)/python -m pytest -q -p no:xdist tests/journeys/real_cron.py tests/journeys/real_cron_clock.py $(ARGS)
+
+test-runitor: venv ## the real runitor, Healthchecks' wrapper, in front of a real server; skipped where there is none
+	@if ! command -v runitor >/dev/null && test "$$(id -u)" -eq 0 && command -v apt-get >/dev/null; then \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends runitor; } >/dev/null 2>&1 || true; \
+	fi; \
+	command -v runitor >/dev/null || { echo "test-runitor: skipped: there is no runitor here, and apt-get has none"; exit 0; }; \
+	$(BIN)/python -m pytest -q -p no:xdist tests/journeys/real_runitor.py $(ARGS)
 
 lint: venv
 	@$(BIN)/ruff check .
@@ -58,6 +68,12 @@ bench: venv
 
 bench-logs: venv ## reading local logs, beside ccusage and tokscale
 	@$(BIN)/python -m bench.logs $(if $(MB),--mb $(MB)) $(ARGS)
+
+bench-server: venv ## durable pings per second beside bare ASGI, at 10 thousand and 10 million stored runs
+	@$(BIN)/python -m bench.server $(ARGS)
+
+bench-faults: venv ## what becomes of pings when things break
+	@$(BIN)/python -m bench.faults $(ARGS)
 
 lock: ## refresh the pinned versions (hashes, no registry address)
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.txt; }

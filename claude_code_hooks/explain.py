@@ -83,7 +83,7 @@ class _Survey(NamedTuple):
     def distance(self, log: ChangedLog) -> tuple[bool, bool, int, str]:
         """Return what orders logs: the session's own first, then as they are booked."""
         is_main = log.each.path.stem == self.session_id
-        return not is_main, not self.is_own(log), log.identity.mtime_ns, log.each.file_key
+        return not is_main, not self.is_own(log), log.seen.mtime_ns, log.each.file_key
 
 
 def _survey(session_id: str, logs: Sequence[ChangedLog]) -> _Survey:
@@ -92,7 +92,7 @@ def _survey(session_id: str, logs: Sequence[ChangedLog]) -> _Survey:
     workers: set[str] = set()
     for log in logs:
         keys = set()
-        for part in read(log.each, log.identity, None, Nowhere(), 0):
+        for part in read(log.each, log.seen, None, Nowhere(), 0):
             for fact in part.facts:
                 keys.add(fact.key)
                 facts.add(fact)
@@ -125,7 +125,7 @@ class _Facts(dict[str, UsageFact]):
 
 def _lines(log: ChangedLog, survey: _Survey, told: _Facts) -> Iterator[Explained]:
     path = log.each.path
-    fold = TranscriptFold(FoldState(), Nowhere(), path.stem, log.identity.mtime_ns // 1_000_000)
+    fold = TranscriptFold(FoldState(), Nowhere(), path.stem, log.seen.mtime_ns // 1_000_000)
     for number, line in enumerate(tail.lines(path), start=1):
         yield from _line(_Position(path, number, path.stem), line.data, fold, survey, told)
 

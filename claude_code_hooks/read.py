@@ -48,17 +48,20 @@ def is_of_this_rule(known: Cursor) -> bool:
 
 def read(
     each: Transcript,
-    identity: tail.Identity,
+    seen: tail.Identity,
     known: Cursor | None,
     namer: Namer,
     now_ms: int,
 ) -> Iterator[Reading]:
     """Yield what is new in one file, in parts; the last one has the cursor of the whole file.
 
+    `seen` is what `tail.glance` saw of it: what was written later is new to the next reading.
+
     A cursor before the last is of a shorter file, so that a reading which ends there goes on. A
     file that cannot be read is a problem; one that is gone yields nothing.
     """
     try:
+        identity = tail.recognised(each.path, seen, known)
         yield from _parts(each, identity, known, namer, now_ms)
     except FileNotFoundError:
         return

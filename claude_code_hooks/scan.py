@@ -58,7 +58,7 @@ def plan(
         Job(
             str(log.each.path),
             log.unread_bytes,
-            partial(read, log.each, log.identity, log.known, names, now_ms),
+            partial(read, log.each, log.seen, log.known, names, now_ms),
         )
         for log in changed(found, cursors, problems)
     ]
@@ -66,16 +66,18 @@ def plan(
 
 
 class ChangedLog(NamedTuple):
-    """A transcript that was written to since `known` was taken."""
+    """A transcript that was written to since `known` was taken; nobody opened it yet."""
 
     each: Transcript
-    identity: tail.Identity
+    seen: tail.Identity
     known: Cursor | None
 
     @property
     def unread_bytes(self) -> int:
         """How much there is to read, where the file only grew."""
-        return self.identity.size - tail.resume_offset(self.known, self.identity)
+        known = self.known
+        behind = known.offset if known and known.inode == self.seen.inode else 0
+        return max(0, self.seen.size - behind)
 
 
 def changed(
@@ -90,14 +92,14 @@ def changed(
     for each in found:
         known = cursors.get(each.file_key)
         try:
-            identity = tail.identify(each.path, known)
+            seen = tail.glance(each.path)
         except FileNotFoundError:
             continue
         except OSError as error:
             problems.append(f"{each.path}: {error.strerror or error}")
             continue
-        if known is None or not (tail.unchanged(known, identity) and is_of_this_rule(known)):
-            logs.append((identity.mtime_ns, each.file_key, ChangedLog(each, identity, known)))
+        if known is None or not (tail.unchanged(known, seen) and is_of_this_rule(known)):
+            logs.append((seen.mtime_ns, each.file_key, ChangedLog(each, seen, known)))
     logs.sort(key=itemgetter(0, 1))
     return [log for _, _, log in logs]
 

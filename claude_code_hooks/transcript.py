@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from telemhq_agents.tail import is_regular
+from telemhq_agents import tail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -52,8 +52,9 @@ def around(homes: Sequence[Path], paths: Collection[Path]) -> tuple[list[Transcr
             found.update(
                 (each.file_key, each) for each in _below(session, folder, suffix, problems)
             )
-            if inside.suffix == SUFFIX and is_regular(inside):
-                found.setdefault(_key(inside, folder, suffix), _transcript(inside, folder, suffix))
+            if inside.suffix == SUFFIX and tail.is_regular(inside):
+                key = _key(str(inside.relative_to(folder)), suffix)
+                found.setdefault(key, Transcript(inside, key))
     return list(found.values()), problems
 
 
@@ -83,17 +84,12 @@ def _below(top: Path, folder: Path, suffix: str, problems: list[str]) -> list[Tr
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             problems.append(f"{error.filename}: {error.strerror}")
 
+    above = os.path.join(folder, "")  # noqa: PTH118 - as the entries' own paths begin
     return [
-        _transcript(path, folder, suffix)
-        for parent, _, names in os.walk(top, onerror=note)
-        for name in names
-        if name.endswith(SUFFIX) and is_regular(path := Path(parent) / name)
+        Transcript(Path(entry.path), _key(entry.path.removeprefix(above), suffix))
+        for entry in tail.files_below(str(top), SUFFIX, note)
     ]
 
 
-def _transcript(path: Path, folder: Path, suffix: str) -> Transcript:
-    return Transcript(path, _key(path, folder, suffix))
-
-
-def _key(path: Path, folder: Path, suffix: str) -> str:
-    return path.relative_to(folder).as_posix() + suffix
+def _key(below: str, suffix: str) -> str:
+    return below.replace(os.sep, "/") + suffix

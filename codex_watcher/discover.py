@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from telemhq_agents.tail import COMPRESSED_SUFFIX
+from telemhq_agents.tail import COMPRESSED_SUFFIX, files_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
 
 FOLDERS = ("sessions", "archived_sessions")
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -41,35 +40,12 @@ def discover(root: Path) -> list[Rollout]:
     the archived. Folders that are missing or closed to us hold nothing.
     """
     found: dict[str, Rollout] = {}
-    entries = [entry for folder in FOLDERS for entry in _log_files(str(root / folder))]
+    endings = (".jsonl", ".jsonl" + COMPRESSED_SUFFIX)
+    entries = [entry for folder in FOLDERS for entry in files_below(str(root / folder), endings)]
     for entry in sorted(entries, key=lambda entry: entry.name.endswith(COMPRESSED_SUFFIX)):
         rollout = _named(entry, root)
         found.setdefault(rollout.file_key, rollout)
     return [found[key] for key in sorted(found)]
-
-
-def _log_files(folder: str) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as found:
-            entries = list(found)
-    except OSError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _log_files(entry.path)
-        elif entry.name.endswith((".jsonl", ".jsonl" + COMPRESSED_SUFFIX)) and _is_regular(entry):
-            yield entry
-
-
-def _is_regular(entry: os.DirEntry[str]) -> bool:
-    """Tell whether a name leads to a regular file: a pipe would keep its reader waiting forever.
-
-    What we may not ask about is left to its reader, who will say so.
-    """
-    try:
-        return entry.is_file()
-    except OSError:
-        return True
 
 
 def _named(entry: os.DirEntry[str], root: Path) -> Rollout:

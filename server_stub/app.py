@@ -16,6 +16,7 @@ from server_stub.ingest.door import PREFIX, PingDoor
 from server_stub.ingest.openapi import describe_ping_door
 from server_stub.problems import PROBLEM_HANDLERS, problem_response, status_problem
 from server_stub.store.engine import Store
+from server_stub.workers.jobs import background
 from telemhq_agents.contract.routes import HEALTH, OPENAPI
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from server_stub.settings import Settings
+    from server_stub.store.line import BookingLine
 
 DESCRIPTION = "Know what your AI jobs and coding agents actually did: runs, tokens, cost, failures."
 
@@ -31,24 +33,31 @@ DESCRIPTION = "Know what your AI jobs and coding agents actually did: runs, toke
 class Front:
     """The whole server as one ASGI application: pings to the door, everything else to the API."""
 
-    def __init__(self, door: ASGIApp, api: ASGIApp) -> None:
-        self._door = door
+    def __init__(self, door: PingDoor, api: ASGIApp) -> None:
+        self.door = door
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to the one it is meant for."""
         pings = scope["type"] == "http" and scope["path"].startswith(PREFIX)
-        await (self._door if pings else self._api)(scope, receive, send)
+        await (self.door if pings else self._api)(scope, receive, send)
 
 
-def create_app(settings: Settings) -> Front:
-    """Return the server; its lifespan starts and stops the store, whose schema must be there."""
-    store = Store(settings.database_url)
+def create_app(settings: Settings, line: BookingLine | None = None) -> Front:
+    """Return the server; its lifespan starts and stops the store, whose schema must be there.
+
+    `line` leads to the process that books pings, where there is one.
+    """
+    store = Store(settings.database_url, line)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         store.start()
+        await store.connect()
+        workers = background(store, settings)
+        workers.start()
         yield
+        await asyncio.to_thread(workers.stop)
         await asyncio.to_thread(store.stop)
 
     api = FastAPI(

@@ -81,6 +81,7 @@ def validation_problem(error: RequestValidationError) -> Problem:
         type="invalid-fields",
         title="Some fields are not as they should be",
         status=422,
+        detail="; ".join(f"{each.field}: {each.message}" for each in refused),
         next="correct the fields named in errors and send the request again",
         errors=refused,
     )

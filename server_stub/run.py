@@ -7,12 +7,18 @@ import logging
 import socket
 import sys
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from server_stub.app import create_app
+from server_stub.connections import PatientProtocol, allow_many_connections
+from server_stub.ingest.swift import swift_protocol
+from server_stub.processes import supervise
+from server_stub.store.engine import make_writer
+from server_stub.store.line import GARBAGE_THRESHOLDS, fork_booker
 from server_stub.store.migrate import upgrade
 from telemhq_agents.errors import SettingsError
 
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from server_stub.settings import Settings
+    from server_stub.store.line import BookingLine
 
 BACKLOG = 2048
 SWITCH_SECONDS = 0.000005
@@ -59,19 +66,23 @@ def make_server(
     settings: Settings, ready: Callable[[str], None]
 ) -> tuple[uvicorn.Server, socket.socket]:
     """Return a server that is not running yet and its bound socket. Raises SettingsError."""
-    bound = _bind(settings.host, settings.port)
-    if not settings.public_url and not ip_address(bound.getsockname()[0]).is_loopback:
-        LOG.warning(LINKS_FOLLOW_HOST)
+    bound = _listening(settings)
     url = _url(bound)
-    config = http_config(create_app(settings))
-    return _Server(config, lambda: ready(url)), bound
+    return _server(settings, lambda: ready(url)), bound
 
 
-def http_config(app: ASGIApp) -> uvicorn.Config:
+def _server(
+    settings: Settings, ready: Callable[[], None], line: BookingLine | None = None
+) -> uvicorn.Server:
+    app = create_app(settings, line)
+    return _Server(http_config(app, swift_protocol(app.door)), ready)
+
+
+def http_config(app: ASGIApp, protocol: type[PatientProtocol] = PatientProtocol) -> uvicorn.Config:
     """Return how HTTP is spoken here, whatever the application: uvloop, httptools, no access log."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol,
         ws="none",
         log_config=None,
         access_log=False,
@@ -81,29 +92,64 @@ def http_config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    settings: Settings, *, ready: Callable[[str], None] | None = None, workers: int = 1
+) -> None:
     """Bring the schema up, serve until SIGTERM or SIGINT, finish what was accepted.
 
     `ready` is called with the server's URL once it listens; with port 0 that is where the real one
-    is told. Raises SettingsError (address taken, database newer) and UnreachableError (database).
+    is told. `workers` is how many processes serve; several need PostgreSQL. Raises SettingsError
+    (address taken, database newer or SQLite), UnreachableError (database), TelemhqError (a process
+    that does not start).
     """
+    if workers > 1 and settings.database_url.startswith("sqlite"):
+        raise SettingsError(
+            f"SQLite takes one server process, not {workers}",
+            "leave --workers out, or move to PostgreSQL: telemhq server migrate-database FROM TO",
+        )
     upgrade(settings.database_url)
-    server, bound = make_server(settings, ready or (lambda _url: None))
-    with bound:
-        _tune_interpreter()
-        server.run(sockets=[bound])
+    told = ready or (lambda _url: None)
+    with _listening(settings) as bound:
+        url = _url(bound)
+        if workers == 1:
+            _serve_on(settings, bound, lambda: told(url))
+            return
+        # One socket for all: whoever is free takes the next connection, and where a process dies
+        # the others take those that wait.
+        supervise(
+            workers,
+            work=lambda up: _serve_on(settings, bound, up),
+            ready=lambda: told(url),
+            ending=bound.close,
+        )
+
+
+def _serve_on(settings: Settings, bound: socket.socket, ready: Callable[[], None]) -> None:
+    line = fork_booker(partial(make_writer, settings.database_url))
+    server = _server(settings, ready, line)
+    _tune_interpreter()
+    allow_many_connections()
+    server.run(sockets=[bound])
 
 
 def _tune_interpreter() -> None:
-    """Fit the process to two busy threads, the event loop and the writer.
+    """Fit the process to an event loop and to threads that write and read.
 
     What was loaded at start is kept out of every later garbage collection: a full one stops the
-    server for tens of milliseconds. The writer, which needs the interpreter's lock a dozen times
-    a batch, gets it after 5 microseconds instead of 5 milliseconds.
+    server for tens of milliseconds. Whoever needs the interpreter's lock, the event loop above all,
+    gets it after 5 microseconds instead of 5 milliseconds.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     sys.setswitchinterval(SWITCH_SECONDS)
+
+
+def _listening(settings: Settings) -> socket.socket:
+    bound = _bind(settings.host, settings.port)
+    if not settings.public_url and not ip_address(bound.getsockname()[0]).is_loopback:
+        LOG.warning(LINKS_FOLLOW_HOST)
+    return bound
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -7,13 +7,17 @@ container secrets arrive). docs/reference/settings.md is the user's page.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from server_stub.domain.naming import clean_email, clean_name
+from server_stub.domain.plan import UNLIMITED, parse_plan
 from telemhq_agents.contract.ping import MAX_BODY_BYTES, SMALLEST_PAYLOAD_LIMIT
-from telemhq_agents.errors import SettingsError
+from telemhq_agents.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,12 +30,46 @@ PORT = "TELEMHQ_PORT"
 PUBLIC_URL = "TELEMHQ_PUBLIC_URL"
 MAX_BODY = "TELEMHQ_MAX_BODY_BYTES"
 HOME = "TELEMHQ_HOME"
+SMTP_HOST = "TELEMHQ_SMTP_HOST"
+SMTP_PORT = "TELEMHQ_SMTP_PORT"
+SMTP_SECURITY = "TELEMHQ_SMTP_SECURITY"
+SMTP_USER = "TELEMHQ_SMTP_USER"
+SMTP_PASSWORD = "TELEMHQ_SMTP_PASSWORD"  # noqa: S105 - the name of the variable
+MAIL_FROM = "TELEMHQ_MAIL_FROM"
+WEBHOOK_ALLOW_PRIVATE = "TELEMHQ_WEBHOOK_ALLOW_PRIVATE"
+DEFAULT_PLAN = "TELEMHQ_DEFAULT_PLAN"
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 LARGEST_BODY_BYTES = 1024 * 1024
 SQLITE_SUFFIXES = (".sqlite3", ".sqlite", ".db")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
+
+
+NEVER_SHOWN = frozenset({DATABASE_URL, SMTP_PASSWORD})
+
+
+class Security(StrEnum):
+    """How the way to the SMTP server is secured: by STARTTLS, by TLS from the start, or not."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+SMTP_PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Who takes mail from this server; with an empty `user` nobody signs in there."""
+
+    host: str
+    port: int
+    security: Security
+    sender: str
+    user: str = ""
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +79,9 @@ class Settings:
     `database_url` is an SQLAlchemy URL of SQLite or PostgreSQL (psycopg). `port` 0 asks the system
     for a free one. `public_url` is how clients reach the server, without a trailing slash; "" means
     as the request came in. `max_body_bytes` bounds the body of one ping.
+    Without `mail` nothing is mailed: it waits where people can see it. `allow_private_webhooks`
+    lets webhooks reach addresses that are not of the public internet. `default_plan` is the plan,
+    by its name, of accounts that are made from now on.
     """
 
     database_url: str
@@ -48,6 +89,9 @@ class Settings:
     port: int = DEFAULT_PORT
     public_url: str = ""
     max_body_bytes: int = MAX_BODY_BYTES
+    mail: MailServer | None = None
+    allow_private_webhooks: bool = False
+    default_plan: str = UNLIMITED
 
 
 def default_database(environ: Mapping[str, str]) -> str:
@@ -108,6 +152,34 @@ def parse_max_body(text: str) -> int:
     return _whole_number(text, SMALLEST_PAYLOAD_LIMIT, LARGEST_BODY_BYTES)
 
 
+def parse_security(text: str) -> Security:
+    """Return how to secure the way to the SMTP server. Raises ValueError."""
+    try:
+        return Security(text.lower())
+    except ValueError as error:
+        raise ValueError(f"name one of {', '.join(Security)}") from error
+
+
+def parse_sender(text: str) -> str:
+    """Return an address, or `Name <address>`, that mail comes from. Raises ValueError."""
+    name, bracket, rest = text.rpartition("<")
+    try:
+        if not bracket:
+            return clean_email(text)
+        address = clean_email(rest.removesuffix(">"))
+        return f"{clean_name(name)} <{address}>" if name.strip() else address
+    except UsageError as error:
+        raise ValueError("name an address such as telemhq@example.com") from error
+
+
+def parse_switch(text: str) -> bool:
+    """Return whether something is switched on. Raises ValueError."""
+    switches = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in switches:
+        raise ValueError("name true or false")
+    return switches[text.lower()]
+
+
 def _whole_number(text: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
         raise ValueError(f"name a whole number from {least} to {most}")
@@ -129,7 +201,7 @@ class Reader:
         try:
             return parse(text)
         except ValueError as error:
-            shown = "(not shown)" if name == DATABASE_URL else repr(text)
+            shown = "(not shown)" if name in NEVER_SHOWN else repr(text)
             self.wrong.append(f"{told_by} is {shown}: {error}")
             return default
 
@@ -152,11 +224,41 @@ class Reader:
         return held or None, in_file
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _read_mail(reader: Reader) -> MailServer | None:
+    """Read how mail goes out; None where no SMTP server is named."""
+    host = reader.read(SMTP_HOST, parse_host, "")
+    security = reader.read(SMTP_SECURITY, parse_security, Security.STARTTLS)
+    port = reader.read(SMTP_PORT, lambda text: _whole_number(text, 1, 65535), SMTP_PORTS[security])
+    user, password = reader.read(SMTP_USER, str, ""), reader.read(SMTP_PASSWORD, str, "")
+    sender = reader.read(MAIL_FROM, parse_sender, "")
+    if not host:
+        if user or password or sender:
+            reader.wrong.append(f"{SMTP_HOST} is not set, but others of its kind are")
+        return None
+    if not sender:
+        reader.wrong.append(f"{MAIL_FROM} is not set: {SMTP_HOST} needs an address to send from")
+    if bool(user) != bool(password):
+        reader.wrong.append(f"{SMTP_USER} and {SMTP_PASSWORD} go together: set both or neither")
+    if password and security is Security.NONE and not _is_loopback(host):
+        reader.wrong.append(
+            f"{SMTP_SECURITY} is 'none': the password would travel in the clear;"
+            " name starttls or tls"
+        )
+    return MailServer(host, port, security, sender, user, password)
+
+
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read every setting once.
 
-    Raises SettingsError that names all wrong ones: which, its value (never of the database URL,
-    which may hold a password) and what to put there.
+    Raises SettingsError that names all wrong ones: which, its value (never a password, nor the
+    database URL, which may hold one) and what to put there.
     """
     reader = Reader(environ)
     settings = Settings(
@@ -165,6 +267,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         port=reader.read(PORT, parse_port, DEFAULT_PORT),
         public_url=reader.read(PUBLIC_URL, parse_public_url, ""),
         max_body_bytes=reader.read(MAX_BODY, parse_max_body, MAX_BODY_BYTES),
+        mail=_read_mail(reader),
+        allow_private_webhooks=reader.read(WEBHOOK_ALLOW_PRIVATE, parse_switch, default=False),
+        default_plan=reader.read(DEFAULT_PLAN, parse_plan, UNLIMITED),
     )
     if reader.wrong:
         raise SettingsError(

@@ -45,7 +45,12 @@ def initialise(
     try:
         made = store.write(
             lambda connection: joining.set_up(
-                connection, email=address, name=person, team=team, now_ms=now_ms()
+                connection,
+                email=address,
+                name=person,
+                team=team,
+                plan=settings.default_plan,
+                now_ms=now_ms(),
             )
         )
     finally:

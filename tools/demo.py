@@ -96,14 +96,15 @@ def settle(root: Path, name: str, logs: str) -> Person:
 
 def start_server(root: Path, environ: dict[str, str]) -> tuple[subprocess.Popen[str], str]:
     """Start the server and return it with its address, once it says that it listens."""
-    server = subprocess.Popen(
-        [*TELEMHQ, "server", "run", "--port", "0"],
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=(root / "server.log").open("w"),
-        text=True,
-        start_new_session=True,
-    )
+    with (root / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [*TELEMHQ, "server", "run", "--port", "0"],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
     stdout = server.stdout
     if stdout is None:
         raise StepError("the server has no standard output")
@@ -125,6 +126,9 @@ def stop(server: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
+    finally:
+        if server.stdout is not None:
+            server.stdout.close()
 
 
 def found_team(ada: Person, grace: Person, url: str, key: str) -> None:

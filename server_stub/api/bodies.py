@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from server_stub.domain.problem import ProblemError
 from server_stub.problems import problem_response, status_problem
+from telemhq_agents.contract import routes
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 64 * 1024
+LARGER_BODIES = {routes.TRACKER_FILE: 1024 * 1024}
+"""Paths that take more."""
+
 PATIENCE_SECONDS = 30.0
 _TOO_LARGE = 413
 
@@ -22,7 +26,7 @@ _TOO_LARGE = 413
 class WholeBodies:
     """An ASGI application that takes each request's body in before it hands it to the API.
 
-    Bodies of more than 64 KiB are answered with 413, those that do not come within
+    Bodies of more than 64 KiB (a file of trackers: 1 MiB) are answered with 413, those that do not come within
     `patience_seconds` with 408, and with 503 those that the server's end cuts off.
     """
 
@@ -57,8 +61,9 @@ class WholeBodies:
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:
-    if _told_length(scope) > MAX_BODY_BYTES:
-        raise _too_large()
+    most = LARGER_BODIES.get(scope["path"], MAX_BODY_BYTES)
+    if _told_length(scope) > most:
+        raise _too_large(most)
     body = bytearray()
     more = True
     while more:
@@ -66,8 +71,8 @@ async def _read(scope: Scope, receive: Receive) -> bytes | None:
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise _too_large()
+        if len(body) > most:
+            raise _too_large(most)
         more = message.get("more_body", False)
     return bytes(body)
 
@@ -78,8 +83,8 @@ def _told_length(scope: Scope) -> int:
     return int(next(told, b"0"))
 
 
-def _too_large() -> ProblemError:
-    detail = f"the API takes up to {MAX_BODY_BYTES} bytes"
+def _too_large(most: int) -> ProblemError:
+    detail = f"the API takes up to {most} bytes here"
     return ProblemError(status_problem(_TOO_LARGE, detail))
 
 

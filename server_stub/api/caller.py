@@ -58,8 +58,15 @@ async def public_url(request: Request) -> str:
     return settings.public_url or str(request.base_url).rstrip("/")
 
 
+async def default_plan(request: Request) -> str:
+    """Return the plan of accounts that are made now, by its name."""
+    settings: Settings = request.app.state.settings
+    return settings.default_plan
+
+
 CurrentStore = Annotated[Store, Depends(current_store)]
 PublicUrl = Annotated[str, Depends(public_url)]
+DefaultPlan = Annotated[str, Depends(default_plan)]
 
 
 def possible_caller(

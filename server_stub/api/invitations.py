@@ -11,7 +11,13 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict
 
 from server_stub.api import refusals, shapes
-from server_stub.api.caller import CurrentStore, PossibleCaller, PublicUrl, membership_of
+from server_stub.api.caller import (
+    CurrentStore,
+    DefaultPlan,
+    PossibleCaller,
+    PublicUrl,
+    membership_of,
+)
 from server_stub.api.documented import BODY, refusing
 from server_stub.domain.invitation import Acceptance, Invitation, judge
 from server_stub.domain.membership import Caller
@@ -82,6 +88,7 @@ def accept_invitation(
     invitation_token: str,
     store: CurrentStore,
     caller: PossibleCaller,
+    plan: DefaultPlan,
     guestbook: Guestbook | None = None,
 ) -> resources.Joined:
     """Join the team.
@@ -99,7 +106,9 @@ def accept_invitation(
         _refuse(outcome, invitation, caller)
     try:
         welcome = store.write(
-            lambda connection: joining.accept(connection, invitation, caller, name, now_ms())
+            lambda connection: joining.accept(
+                connection, invitation, caller, name, now_ms(), plan=plan
+            )
         )
     except joining.TakenError as error:
         raise refusals.busy_elsewhere() from error

@@ -11,7 +11,7 @@ from telemhq_agents.contract.problem import FieldProblem, Problem
 from telemhq_agents.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 def key_missing() -> ProblemError:
@@ -29,6 +29,24 @@ def key_unknown() -> ProblemError:
         "api-key-unknown",
         "This API key is unknown or was revoked",
         step="log in with another one: telemhq login --url URL",
+    )
+
+
+def metrics_key_missing() -> ProblemError:
+    return _refuse(
+        401,
+        "metrics-key-missing",
+        "This needs a metrics key",
+        step="send one as 'Authorization: Bearer thqm_…'; telemhq metrics-key create makes it",
+    )
+
+
+def metrics_key_unknown() -> ProblemError:
+    return _refuse(
+        401,
+        "metrics-key-unknown",
+        "This metrics key is unknown or was revoked",
+        step="make another one: telemhq metrics-key create NAME",
     )
 
 
@@ -156,6 +174,53 @@ def tracker_unknown(name: str, *, everybody: bool) -> ProblemError:
         "Give a name or an id that `telemhq tracker list` shows.",
     )
     return invalid("tracker", unread)
+
+
+def rules_changed_meanwhile(revision: int) -> ProblemError:
+    return _refuse(
+        412,
+        "rules-changed-meanwhile",
+        "These rules were changed since you read them",
+        detail=f"they are at revision {revision}",
+        step="read them again, make your change in them, and send it with their revision",
+    )
+
+
+def ambiguous_names(names: Sequence[str], whose: str) -> ProblemError:
+    listed = ", ".join(repr(name) for name in names)
+    return _refuse(
+        409,
+        "ambiguous-names",
+        f"A name stands for one tracker, and {whose} several of the name {listed}",
+        step="give them names of their own (`telemhq tracker update ID --name NAME`)",
+    )
+
+
+def too_many_choices(most: int) -> ProblemError:
+    return _refuse(
+        409,
+        "too-many-choices",
+        f"You pinned or hid {most} fields of this tracker already",
+        step="take some of these choices back first",
+    )
+
+
+def too_many_pages(most: int) -> ProblemError:
+    return _refuse(
+        409,
+        "too-many-status-pages",
+        f"This account has {most} status pages already",
+        step="remove one that nobody needs, or change it",
+    )
+
+
+def no_badge(name: str) -> ProblemError:
+    return _refuse(
+        404,
+        "badge-not-found",
+        f"The tracker {name} has no badge",
+        step="give it one with PUT (telemhq tracker badge)",
+    )
 
 
 def busy_elsewhere() -> ProblemError:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
+from server_stub.domain.rules import read as read_rules
+from server_stub.domain.schedule import in_words
 from telemhq_agents.clock import to_iso
-from telemhq_agents.contract import resources, routes
+from telemhq_agents.contract import judging, resources, routes
 from telemhq_agents.contract.amounts import usd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from server_stub.domain.invitation import Invitation
     from server_stub.domain.membership import Caller, Membership
+    from server_stub.domain.replay import Replay
     from server_stub.domain.tracker import Tracker
+    from server_stub.domain.tracker_file import ChangedTracker, KnownTracker
     from server_stub.store.accounts import AccountMember
+    from server_stub.store.rules import StoredRules
     from server_stub.store.runs import StoredRun
+    from server_stub.store.transitions import StoredTransition
     from server_stub.store.users import StoredKey
+    from telemhq_agents.contract.rules import Assertion, Rules, Schedule
 
 
 def account(membership: Membership) -> resources.Account:
@@ -63,7 +74,61 @@ def tracker(stored: Tracker, runs: int, public_url: str) -> resources.Tracker:
         last_run_at=_moment(stored.last_run_ms),
         last_status=stored.last_status,
         runs=runs,
+        due_at=_moment(stored.due_ms),
+        schedule=_words(read_rules(stored.rules)),
+        rules_revision=stored.rules_revision,
+        failing_since=_moment(stored.failing_since_ms),
+        cause=stored.cause,
     )
+
+
+def rules(stored: StoredRules) -> judging.TrackerRules:
+    return judging.TrackerRules(stored.revision, stored.rules, _words(stored.rules))
+
+
+def transition(stored: StoredTransition) -> judging.Transition:
+    return judging.Transition(
+        id=str(stored.id),
+        from_state=stored.before,
+        to_state=stored.after,
+        at=to_iso(stored.at_ms),
+        noted_at=to_iso(stored.noted_ms),
+        cause=stored.cause,
+        message=stored.message,
+        run=None if stored.run_id is None else str(stored.run_id),
+        untold=stored.untold,
+    )
+
+
+def replay(assertions: Sequence[Assertion], tried: Replay) -> judging.AssertionReplay:
+    failed = sum(one.failed for one in tried.broken)
+    return judging.AssertionReplay(
+        assertions=list(assertions),
+        runs=tried.looked_at,
+        failed=failed,
+        warned=len(tried.broken) - failed,
+        broken=[
+            judging.ReplayedRun(
+                str(one.run.id), to_iso(one.run.ended_ms), one.failed, list(one.verdicts)
+            )
+            for one in tried.broken
+        ],
+    )
+
+
+def schedule(explained: Schedule, moments: Sequence[int]) -> judging.ScheduleExplanation:
+    zone = ZoneInfo(explained.timezone)
+    upcoming = [judging.Moment(to_iso(ms), _local(ms, zone)) for ms in moments]
+    return judging.ScheduleExplanation(explained, in_words(explained), upcoming)
+
+
+def known_tracker(known: KnownTracker) -> judging.TrackerChange:
+    return judging.TrackerChange(known.name, str(known.id), known.owner_email)
+
+
+def changed_tracker(changed: ChangedTracker) -> judging.TrackerChange:
+    known = changed.tracker
+    return judging.TrackerChange(known.name, str(known.id), known.owner_email, list(changed.fields))
 
 
 def run(stored: StoredRun) -> resources.Run:
@@ -90,6 +155,8 @@ def run(stored: StoredRun) -> resources.Run:
         cost_usd=usd(amounts.cost_nano) if stored.has_cost else None,
         duration_ms=amounts.duration_ms if stored.has_duration else None,
         payload=stored.payload,
+        outcome=stored.outcome,
+        verdicts=list(stored.verdicts),
     )
 
 
@@ -120,3 +187,11 @@ def invitation(stored: Invitation, link: str = "") -> resources.Invitation:
 
 def _moment(ms: int | None) -> str | None:
     return None if ms is None else to_iso(ms)
+
+
+def _words(judged_by: Rules) -> str:
+    return "" if judged_by.schedule is None else in_words(judged_by.schedule)
+
+
+def _local(ms: int, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(ms // 1000, UTC).astimezone(zone).isoformat()

@@ -11,6 +11,7 @@ from server_stub.api import refusals, shapes
 from server_stub.api.caller import (
     CurrentCaller,
     CurrentStore,
+    DefaultPlan,
     PublicUrl,
     membership_of,
     require,
@@ -48,7 +49,9 @@ class InvitationDraft(BaseModel):
 
 
 @router.post(routes.TEAMS, status_code=201, responses=refusing(*BODY, 401))
-def create_team(caller: CurrentCaller, store: CurrentStore, draft: TeamDraft) -> resources.Account:
+def create_team(
+    caller: CurrentCaller, store: CurrentStore, plan: DefaultPlan, draft: TeamDraft
+) -> resources.Account:
     """Found a team as its owner.
 
     It becomes your default account where that was your personal one until now.
@@ -56,7 +59,7 @@ def create_team(caller: CurrentCaller, store: CurrentStore, draft: TeamDraft) ->
     with refusals.naming("name"):
         name = clean_name(draft.name)
     account_id = store.write(
-        lambda connection: joining.found_team(connection, caller.user_id, name, now_ms())
+        lambda connection: joining.found_team(connection, caller.user_id, name, plan, now_ms())
     )
     with store.read() as connection:
         founder = users.look_again(connection, caller)
@@ -94,7 +97,7 @@ def invite(
     """Invite somebody by e-mail address; managers and owners may.
 
     `link` is whole in this answer alone: pass it on, it is good for seven days and for one person.
-    An earlier open invitation to the same address ends.
+    It is mailed to them too. An earlier open invitation to the same address ends.
     """
     membership = _inviting(caller, team_id)
     with refusals.naming("email"):
@@ -113,12 +116,12 @@ def invite(
         expires_ms=now + LIFETIME_MS,
         accepted_ms=None,
     )
+    link = public_url + routes.INVITATION_PAGE.format(invitation_token=token)
     store.write(
         lambda connection: teams.invite(
-            connection, invitation, token, invited_by=caller.user_id, now_ms=now
+            connection, invitation, token, link=link, invited_by=caller.user_id, now_ms=now
         )
     )
-    link = public_url + routes.INVITATION_PAGE.format(invitation_token=token)
     return shapes.invitation(invitation, link)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
+from server_stub.domain.channel import LONGEST_URL
 from server_stub.domain.naming import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH
 from telemhq_agents.contract.usage_report import GROUPS
 
@@ -28,8 +29,20 @@ def _described(**keywords: str | int) -> WithJsonSchema:
 Name = Annotated[str, _described(minLength=1, maxLength=MAX_NAME_LENGTH, pattern=_NAME)]
 """What people call things: 1 to 100 printable characters, not all of them blank."""
 
+Label = Annotated[str, _described(maxLength=MAX_NAME_LENGTH, pattern=rf"^$|{_NAME}")]
+"""What something is called in one place, or nothing."""
+
 Email = Annotated[
     str, _described(minLength=3, maxLength=MAX_EMAIL_LENGTH, pattern=r"^\s*[^@\s]+@[^@\s]+\s*$")
+]
+Target = Annotated[
+    str,
+    _described(
+        minLength=3,
+        maxLength=LONGEST_URL,
+        pattern=r"^\s*(https?://[^\s@]+|[^@\s]+@[^@\s]+)\s*$",
+        description="An e-mail address, or a webhook's URL.",
+    ),
 ]
 Zone = Annotated[str, _described(minLength=1, description="IANA name, such as Asia/Kolkata.")]
 Cursor = Annotated[

@@ -23,12 +23,11 @@ from server_stub.api.texts import Cursor, Name
 from server_stub.domain.credentials import new_token
 from server_stub.domain.membership import Action, Membership, changing, may, seeing
 from server_stub.domain.naming import clean_name, read_id
-from server_stub.domain.tracker import Tracker, TrackerDraft, resumed
+from server_stub.domain.tracker import Tracker, TrackerDraft, device_rules
 from server_stub.store import runs, trackers, usage
 from server_stub.store.engine import Store
 from telemhq_agents.clock import now_ms
 from telemhq_agents.contract import resources, routes
-from telemhq_agents.contract.resources import TrackerState
 
 router = APIRouter(tags=["trackers"])
 
@@ -107,13 +106,14 @@ async def device_draft(
         source = clean_name(source)
     with refusals.naming("name"):
         name = clean_name(body.name)
-    return TrackerDraft(acting.account_id, acting.caller.user_id, name, device_id, source)
+    owner_id = acting.caller.user_id
+    return TrackerDraft(acting.account_id, owner_id, name, device_id, source, device_rules())
 
 
 DeviceDraft = Annotated[TrackerDraft, Depends(device_draft)]
 
 
-@router.post(routes.TRACKERS, status_code=201, responses=refusing(*BODY, 401, 403, 404))
+@router.post(routes.TRACKERS, status_code=201, responses=refusing(*BODY, 401, 402, 403, 404))
 def create_tracker(
     acting: CurrentAccount, store: CurrentStore, public_url: PublicUrl, body: TrackerName
 ) -> resources.Tracker:
@@ -160,15 +160,20 @@ def change_tracker(
     if change.name is not None:
         with refusals.naming("name"):
             name = clean_name(change.name)
-    state = _next_state(tracker, change.state)
-    store.write(lambda connection: trackers.change(connection, tracker, name=name, state=state))
+    paused = None if change.state is None else change.state == "paused"
+    store.write(
+        lambda connection: trackers.change(
+            connection, tracker, name=name, paused=paused, now_ms=now_ms()
+        )
+    )
     return _shown(store, tracker.id, tracker.account_id, public_url)
 
 
 @router.delete(routes.TRACKER, status_code=204, responses=refusing(401, 403, 404))
 def delete_tracker(tracker: ChangeableTracker, store: CurrentStore) -> None:
     """Delete a tracker: pings are answered with 410 from now on; its sums stay in reports."""
-    store.write(lambda connection: trackers.delete(connection, tracker, now_ms()))
+    account_id, tracker_id = tracker.account_id, tracker.id
+    store.write(lambda connection: trackers.delete(connection, account_id, tracker_id, now_ms()))
 
 
 @router.post(routes.TRACKER_ROTATE, responses=refusing(401, 403, 404))
@@ -201,7 +206,7 @@ def list_runs(
 
 @router.put(
     routes.DEVICE_TRACKER,
-    responses=refusing(*BODY, 401, 403, 404)
+    responses=refusing(*BODY, 401, 402, 403, 404)
     | {201: {"model": resources.Tracker, "description": "The tracker was made"}},
 )
 def device_tracker(
@@ -219,17 +224,6 @@ def device_tracker(
         )
         response.status_code = 201 if made else 200
     return _shown(store, tracker.id, tracker.account_id, public_url)
-
-
-def _next_state(tracker: Tracker, wanted: Literal["active", "paused"] | None) -> TrackerState:
-    match wanted:
-        case None:
-            return tracker.state
-        case "paused":
-            return TrackerState.PAUSED
-        case "active":
-            paused = tracker.state is TrackerState.PAUSED
-            return resumed(tracker.last_run_ms) if paused else tracker.state
 
 
 def _shown(store: Store, tracker_id: int, account_id: int, public_url: str) -> resources.Tracker:

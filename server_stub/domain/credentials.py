@@ -6,6 +6,7 @@ import hashlib
 import secrets
 
 API_KEY_PREFIX = "thq_"
+METRICS_KEY_PREFIX = "thqm_"
 _SHOWN_CHARACTERS = 12
 _API_KEY_BYTES = 32
 _TOKEN_BYTES = 18
@@ -15,6 +16,11 @@ _NAMING_KEY_BYTES = 32
 def new_api_key() -> str:
     """Mint an API key of 256 random bits: `thq_` and 43 URL-safe characters."""
     return API_KEY_PREFIX + secrets.token_urlsafe(_API_KEY_BYTES)
+
+
+def new_metrics_key() -> str:
+    """Mint a metrics key of 256 random bits: `thqm_` and 43 URL-safe characters."""
+    return METRICS_KEY_PREFIX + secrets.token_urlsafe(_API_KEY_BYTES)
 
 
 def new_token() -> str:

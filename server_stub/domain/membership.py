@@ -26,6 +26,7 @@ class Action(StrEnum):
     SEE_MEMBERS = "see the members"
     SEE_INVITATIONS = "see the open invitations"
     INVITE = "invite people"
+    MANAGE_METRICS_KEYS = "see or make metrics keys"
     CHANGE_ACCOUNT = "change the account's name or time zone"
 
 
@@ -40,6 +41,7 @@ LEAST_ROLE: dict[Action, Role] = {
     Action.SEE_MEMBERS: Role.MEMBER,
     Action.SEE_INVITATIONS: Role.MANAGER,
     Action.INVITE: Role.MANAGER,
+    Action.MANAGE_METRICS_KEYS: Role.MANAGER,
     Action.CHANGE_ACCOUNT: Role.MANAGER,
 }
 """The least role that each action needs; every role above may do it too."""

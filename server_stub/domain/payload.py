@@ -14,6 +14,7 @@ import msgspec
 
 from server_stub.domain.problem import ProblemError
 from server_stub.domain.run import RunFacts
+from server_stub.domain.verb import pair_key
 from telemhq_agents.clock import from_iso, to_iso
 from telemhq_agents.contract.amounts import Amounts, nano
 from telemhq_agents.contract.ping import (
@@ -21,6 +22,7 @@ from telemhq_agents.contract.ping import (
     DURATION_FIELDS,
     FAILED_STATUSES,
     KIND_CORRECTION,
+    KIND_LOG,
     KIND_RUN,
     KIND_SKIP,
     KIND_START,
@@ -33,6 +35,8 @@ from telemhq_agents.contract.problem import FieldProblem, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from server_stub.domain.verb import Verb
 
 Payload = dict[str, Any]
 Figure = TypeVar("Figure", int, float)
@@ -66,8 +70,8 @@ TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?", re.ASCII)
 NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]*)?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?", re.ASCII)
 LIMITS = {"cost_usd": MAX_COST_USD} | dict.fromkeys(DURATION_FIELDS, MAX_COUNT)
-KINDS = frozenset({KIND_RUN, KIND_CORRECTION, KIND_START, KIND_SKIP})
-KINDS_THAT_COUNT_NOWHERE = frozenset({KIND_START, KIND_SKIP})
+KINDS = frozenset({KIND_RUN, KIND_CORRECTION, KIND_START, KIND_SKIP, KIND_LOG})
+KINDS_THAT_COUNT_NOWHERE = frozenset({KIND_START, KIND_SKIP, KIND_LOG})
 
 
 class FieldError(ValueError):
@@ -86,17 +90,32 @@ class Judgement:
         self.warnings = warnings
 
 
-def judge(payload: Payload, received_ms: int, warnings: tuple[str, ...] = ()) -> RunFacts:
+def judge(
+    payload: Payload,
+    received_ms: int,
+    warnings: tuple[str, ...] = (),
+    *,
+    verb: Verb | None = None,
+    lenient: bool = False,
+    key: str = "",
+    rid: str = "",
+) -> RunFacts:
     """Turn a payload that arrived at `received_ms` into what is booked.
 
-    `warnings` of the decoding are passed on. Raises ProblemError (422) that names every refused
-    field.
+    `warnings` of the decoding are passed on. `verb` is what the ping's path says: it decides what
+    kind of ping this is. Whoever sends one, or is to be read `lenient`ly, gets no field refused but
+    warned about (but for corrections, which are booked whole). `key` (the Idempotency-Key) and
+    `rid` say which start and which end belong together. Raises ProblemError (422) that names every
+    refused field.
     """
-    kind = _kind(payload)
+    kind = _kind(payload) if verb is None else verb.kind
     judgement = Judgement(signed=kind == KIND_CORRECTION, warnings=list(warnings))
+    if not kind:
+        kind = KIND_RUN
+        judgement.errors.append(_unknown_kind(payload["kind"]))
     for name, value in payload.items():
         read = READERS.get(name)
-        if read is None or value is None or value == "":
+        if read is None or value is None or value == "" or (name == "primary" and verb):
             continue
         try:
             judgement.values[name] = read(judgement, name, value)
@@ -105,8 +124,11 @@ def judge(payload: Payload, received_ms: int, warnings: tuple[str, ...] = ()) ->
     if kind == KIND_CORRECTION:
         _require_correction(judgement)
     if judgement.errors:
-        raise refused(judgement.errors)
-    return _facts(kind, payload, judgement, received_ms)
+        if verb is None and (not lenient or kind == KIND_CORRECTION):
+            raise refused(judgement.errors)
+        judgement.warnings += [f"{e.field} was not booked: {e.message}" for e in judgement.errors]
+    pair = pair_key(kind, payload, key, rid)
+    return _facts(kind, payload, judgement, received_ms, pair)
 
 
 def refused(errors: list[FieldProblem]) -> ProblemError:
@@ -124,15 +146,17 @@ def refused(errors: list[FieldProblem]) -> ProblemError:
 
 
 def _kind(payload: Payload) -> str:
+    """Return what kind of ping a payload says it is, "" where there is no such kind."""
     kind = payload.get("kind")
     if kind is None or kind == "":
         status = payload.get("status")
         begun = isinstance(status, str) and status.strip().lower() in STARTED_STATUSES
         return KIND_START if begun else KIND_RUN
-    if isinstance(kind, str) and kind in KINDS:
-        return kind
-    message = f"must be one of {', '.join(sorted(KINDS))}, not {_shown(kind)}"
-    raise refused([FieldProblem("kind", message)])
+    return kind if isinstance(kind, str) and kind in KINDS else ""
+
+
+def _unknown_kind(kind: object) -> FieldProblem:
+    return FieldProblem("kind", f"must be one of {', '.join(sorted(KINDS))}, not {_shown(kind)}")
 
 
 def _require_correction(judgement: Judgement) -> None:
@@ -142,7 +166,9 @@ def _require_correction(judgement: Judgement) -> None:
             judgement.errors.append(FieldProblem(name, "a correction needs it"))
 
 
-def _facts(kind: str, payload: Payload, judgement: Judgement, received_ms: int) -> RunFacts:
+def _facts(
+    kind: str, payload: Payload, judgement: Judgement, received_ms: int, pair: str
+) -> RunFacts:
     value = judgement.values.get
     ended_ms = value("ended_at", received_ms)
     clamped = ended_ms > received_ms + CLOCK_TOLERANCE_MS
@@ -168,6 +194,7 @@ def _facts(kind: str, payload: Payload, judgement: Judgement, received_ms: int) 
         tool_tokens=value("tool_tokens"),
         has_cost="cost_usd" in judgement.values,
         has_duration=any(name in judgement.values for name in DURATION_FIELDS),
+        pair_key=pair,
         warnings=tuple(judgement.warnings),
     )
 

@@ -6,6 +6,7 @@ Made once per ping, so they are msgspec's records: frozen like dataclasses, made
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 
@@ -16,11 +17,12 @@ ACCOUNT_SCOPE = 0
 """The scope of keys that are accepted once per account; any other scope is a tracker's id."""
 
 
-class RunFacts(msgspec.Struct, frozen=True):
+class RunFacts(msgspec.Struct, frozen=True, array_like=True):
     """One judged ping. Times are milliseconds UTC, `payload` is the JSON text that is stored.
 
     `amounts` is what the ping adds to its buckets. `corrects` and `revision` are set for
-    corrections only. `clamped` marks an `ended_at` that lay in the future.
+    corrections only. `clamped` marks an `ended_at` that lay in the future. `pair_key` pairs a start
+    with its end ("" pairs with any).
     """
 
     ended_ms: int
@@ -40,6 +42,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     tool_tokens: int | None = None
     has_cost: bool = False
     has_duration: bool = False
+    pair_key: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -48,13 +51,19 @@ class RunFacts(msgspec.Struct, frozen=True):
         return self.status or ("error" if self.amounts.failures else "success")
 
 
-class Arrival(msgspec.Struct, frozen=True):
-    """A judged ping at the door: for which tracking token, under which key ("" = none), when."""
+class Arrival(msgspec.Struct, frozen=True, array_like=True):
+    """A judged ping at the door: for which tracking token, under which key ("" = none), when.
+
+    `fields` is the payload that assertions are made about, `size` what a plan's limit of the
+    payload is about, in bytes.
+    """
 
     token: str
     key: str
     received_ms: int
     facts: RunFacts
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
+    size: int = 0
 
 
 def key_digest(key: str) -> bytes:

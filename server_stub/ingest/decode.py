@@ -1,14 +1,17 @@
 """From the bytes of a ping to its payload: one dict, or one clear problem. Pure.
 
 JSON, form fields and query parameters all become fields of the payload; on a clash the body wins
-over the query, and of a name given twice the last one counts.
+over the query, and of a name given twice the last one counts. What is not understood here is kept
+as text by salvage.py.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -16,11 +19,17 @@ import msgspec
 from server_stub.domain.problem import ProblemError
 from telemhq_agents.contract.problem import Problem
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MAX_DEPTH = 64
 MAX_FIELDS = 1000
 MAX_DIGITS = 1000
 FORM = "application/x-www-form-urlencoded"
 JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain"})
+FORM_BODY = re.compile(rb"&*+(?:[\w.\-\[\]%+*~]{1,200}+(?:=[^&\r\n]*+)?+(?:&++|\Z))++\Z", re.ASCII)
+"""What senders of forms write; a job's output, which curl calls a form as well, seldom fits."""
+
 REPLACEMENT = "\ufffd"
 REPLACED = "characters that no text may hold (NUL, half a surrogate pair) were replaced by U+FFFD"
 
@@ -37,7 +46,7 @@ def decode(body: bytes, content_type: str, query: bytes) -> tuple[Payload, tuple
         payload = _fields(query, "query") | payload
     if whole and b"\\u0000" not in body and b"%00" not in query and b"%00" not in body:
         return payload, ()
-    clean = _clean_object(payload)
+    clean = clean_object(payload)
     return clean, () if clean == payload else (REPLACED,)
 
 
@@ -46,11 +55,13 @@ def _body(body: bytes, content_type: str) -> tuple[Payload, bool]:
     text = body.strip()
     if not text:
         return {}, True
-    kind = content_type.partition(";")[0].strip().lower()
-    looks_like_json = text[:1] in {b"{", b"["} or text.startswith(b"\xef\xbb\xbf")
-    if kind == FORM and not looks_like_json:
+    kind = media_type(content_type)
+    may_be_json = looks_like_json(text)
+    if kind == FORM and not may_be_json:
+        if not is_form(text):
+            raise _malformed("the body does not look like form fields", "send a=1&b=2, or JSON")
         return _fields(text, "body"), b"\0" not in text
-    if looks_like_json or kind in JSON_TYPES or kind.endswith("+json"):
+    if may_be_json or kind in JSON_TYPES or kind.endswith("+json"):
         return _json(body)
     raise ProblemError(
         Problem(
@@ -61,6 +72,21 @@ def _body(body: bytes, content_type: str) -> tuple[Payload, bool]:
             next=f"send a JSON object (application/json) or form fields ({FORM})",
         )
     )
+
+
+def media_type(content_type: str) -> str:
+    """Return a Content-Type without its parameters, in small letters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def looks_like_json(text: bytes) -> bool:
+    """Tell whether a text begins like a JSON object or list, or with a byte order mark."""
+    return text[:1] in {b"{", b"["} or text.startswith(b"\xef\xbb\xbf")
+
+
+def is_form(text: bytes) -> bool:
+    """Tell whether a text looks like `a=1&b=2`."""
+    return b"=" in text and FORM_BODY.match(text) is not None
 
 
 def _json(text: bytes) -> tuple[Payload, bool]:
@@ -107,8 +133,46 @@ def _bounded(text: str) -> int:
     return int(text)
 
 
+def without_odd_numbers(text: bytes) -> Payload | None:
+    """Read a JSON object with null for the numbers that JSON or a database has not: NaN, 1e999.
+
+    None where it is broken in another way.
+    """
+    try:
+        _refuse_depth(text)
+        value = json.loads(
+            text.decode("utf-8-sig"),
+            parse_constant=lambda _: None,
+            parse_float=partial(_or_null, _finite),
+            parse_int=partial(_or_null, _bounded),
+        )
+    except (ValueError, RecursionError, ProblemError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _or_null(read: Callable[[str], float], text: str) -> float | None:
+    try:
+        return read(text)
+    except ValueError:
+        return None
+
+
 def _not_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number; leave the field out")
+
+
+def fields_of_query(query: bytes) -> Payload:
+    """Return what a query tells, whatever it is made of: its first fields, in UTF-8 as far as it is.
+
+    Characters that no text may hold are not replaced yet.
+    """
+    pairs = parse_qsl(
+        b"&".join(query.split(b"&", MAX_FIELDS)[:MAX_FIELDS]).decode(errors="replace"),
+        keep_blank_values=True,
+        errors="replace",
+    )
+    return dict(pairs)
 
 
 def _fields(text: bytes, place: str) -> Payload:
@@ -164,7 +228,8 @@ QUOTE, BACKSLASH = b'"\\'
 OPENING, CLOSING = frozenset(b"{["), frozenset(b"}]")
 
 
-def _clean_object(payload: Payload) -> Payload:
+def clean_object(payload: Payload) -> Payload:
+    """Replace the characters that no text may hold, in names and values."""
     return {_clean_text(name): _clean(value) for name, value in payload.items()}
 
 
@@ -175,7 +240,7 @@ def _clean(value: object) -> object:
         case list():
             return [_clean(item) for item in value]
         case dict():
-            return _clean_object(value)
+            return clean_object(value)
         case _:
             return value
 

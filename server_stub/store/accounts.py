@@ -30,8 +30,11 @@ class AccountMember:
     joined_ms: int
 
 
-def create(connection: Connection, account_id: int, kind: str, name: str, now_ms: int) -> None:
-    values = {"id": account_id, "kind": kind, "name": name, "created_ms": now_ms}
+def create(
+    connection: Connection, account_id: int, kind: str, name: str, *, plan: str, now_ms: int
+) -> None:
+    """Add an account with a plan (by its name)."""
+    values = {"id": account_id, "kind": kind, "name": name, "plan": plan, "created_ms": now_ms}
     connection.execute(insert(accounts).values(values))
 
 

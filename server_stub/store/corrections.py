@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from server_stub.store.bulk import Bulk, KeyId, Row
+    from server_stub.store.bulk import Bulk
     from server_stub.store.entries import Entry
+    from server_stub.store.lookups import KeyId, Row
     from server_stub.store.roll_up import Share
 
 NOTHING = Amounts()

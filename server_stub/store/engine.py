@@ -1,13 +1,13 @@
 """The store: one database, any number of readers, exactly one writer.
 
-SQLite runs in WAL with synchronous=FULL; readers see a steady snapshot for as long as their `read`
+SQLite runs in WAL and answers once a commit is on the disk (sealing.py); readers see a steady snapshot for as long as their `read`
 block lasts and cannot write. On PostgreSQL readers are read-only transactions.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from server_stub.domain.problem import ProblemError
 from server_stub.store.dialect import is_unavailable, write_nothing_much
+from server_stub.store.sealing import Sealer
 from server_stub.store.writer import UNAVAILABLE, Writer
 from telemhq_agents.errors import SettingsError
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine
+
+    from server_stub.domain.run import Arrival
+    from server_stub.store.line import BookingLine, Reply
 
 T = TypeVar("T")
 
@@ -38,11 +42,14 @@ MORE_READERS = 30
 CACHED_STATEMENTS = 512
 SQLITE_FILE = "sqlite:///"
 WRITER_PRAGMAS = (
+    # Of a new file: a ping writes to half a dozen places, each of them a page to copy and to sum.
+    "page_size=2048",
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
-    # A checkpoint stops the writer: one for 64 MB copies a hot page once that 4 MB copy 16 times.
-    "wal_autocheckpoint=16000",
+    # A checkpoint stops whoever writes: one for 64 MB copies a hot page once that 4 MB copy 16
+    # times. The server's own writers leave most of it to a thread (sealing.py).
+    "wal_autocheckpoint=32000",
     "cache_size=-65536",
 )
 READER_PRAGMAS = ("query_only=ON", "foreign_keys=ON")
@@ -154,19 +161,45 @@ def _make_private_file(url: URL) -> None:
         ) from error
 
 
+def make_writer(address: str, line: BookingLine | None = None) -> Writer:
+    """Return a writer that is not running yet; it takes turns with the booker at the line."""
+    url = database_url(address)
+    if url.drivername != "sqlite":
+        return Writer(writing_engine(address))
+    sealer = Sealer(Path(url.database or ""))
+    return Writer(writing_engine(address), sealer, nullcontext if line is None else line.turn)
+
+
 class Store:
     """The server's database. Reads run in the caller's thread, writes in the writer's."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, line: BookingLine | None = None) -> None:
         self._reading = reading_engine(address)
-        self.writer = Writer(writing_engine(address))
+        self._line = line
+        self.writer = make_writer(address, line)
+        if line is not None:
+            line.otherwise = self.writer.book
 
     def start(self) -> None:
         """Start the writer. The schema must be there (store/migrate.py)."""
         self.writer.start()
 
+    async def connect(self) -> None:
+        """Take up the line to the booker, where there is one, on this event loop."""
+        if self._line is not None:
+            await self._line.connect()
+
+    def book(self, arrival: Arrival, ticket: object, reply: Reply) -> None:
+        """Book one arrival; call on the event loop. `reply` gets it with others, once durable."""
+        if self._line is not None and self._line.is_open:
+            self._line.book(arrival, ticket, reply)
+        else:
+            self.writer.book(arrival, ticket, reply)
+
     def stop(self) -> None:
         """Finish what waits in the queue, stop the writer and close every connection."""
+        if self._line is not None:
+            self._line.close()
         self.writer.stop()
         self._reading.dispose()
 

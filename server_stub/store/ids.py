@@ -27,16 +27,31 @@ class Ids:
 
     def new(self, at_ms: int) -> int:
         """Return an id born at `at_ms`, larger than every one before it."""
+        return self.take(at_ms, 1)[0]
+
+    def take(self, at_ms: int, count: int) -> range:
+        """Return so many ids born at `at_ms`, each larger than every one before it."""
         with self._lock:
-            first = (at_ms - EPOCH_MS) << LOW_BITS
-            fresh = first > self._last
-            self._last = first + secrets.randbelow(LOW_LIMIT // 2) if fresh else self._last + 1
-            return self._last
+            earliest = (at_ms - EPOCH_MS) << LOW_BITS
+            fresh = earliest > self._last
+            first = earliest + secrets.randbelow(LOW_LIMIT // 2) if fresh else self._last + 1
+            self._last = first + count - 1
+            return range(first, first + count)
 
 
 _ids = Ids()
 
 
+def first_of(at_ms: int) -> int:
+    """Return the least id that may be born at `at_ms` or later."""
+    return max(at_ms - EPOCH_MS, 0) << LOW_BITS
+
+
 def new_id() -> int:
     """Return an id born now."""
     return _ids.new(now_ms())
+
+
+def new_ids(count: int) -> range:
+    """Return so many ids born now."""
+    return _ids.take(now_ms(), count)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from server_stub.domain.run import Arrival, fact_digest
+import msgspec
+from msgspec.structs import replace
+
 from server_stub.store import corrections
-from server_stub.store.bulk import FACT_COLUMNS, Bulk, KeyId, Row, Target, bulk
+from server_stub.store.bulk import bulk
 from server_stub.store.entries import Entry
-from server_stub.store.ids import new_id
+from server_stub.store.ids import new_id, new_ids
+from server_stub.store.judging import Judging
+from server_stub.store.limits import OverLimit, over_payload_limit
+from server_stub.store.lookups import FACT_COLUMNS, KeyId, Row
+from server_stub.store.quotas import Counting, Quota
 from server_stub.store.roll_up import FIGURES, WIDTH, RollUp
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts, usd
 from telemhq_agents.contract.ping import KIND_RUN, Recorded
@@ -20,53 +26,83 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from server_stub.domain.run import Arrival
+    from server_stub.store.bulk import Bulk
+    from server_stub.store.target import Target
+
 
 PROJECT = FACT_COLUMNS.index("project")
+WORDS = attrgetter(
+    "ended_ms",
+    "clamped",
+    "provider",
+    "model",
+    "project",
+    "status",
+    "source",
+    "session_id",
+    "thread_id",
+    "tool_tokens",
+    "has_cost",
+    "has_duration",
+)
+"""What `runs` keeps of a `RunFacts` before its figures, in the order of the columns."""
 
 
 class Refusal(StrEnum):
-    """Why a ping has no tracker to go to."""
+    """Why a ping was not booked."""
 
     UNKNOWN = "unknown"
     GONE = "gone"
     REVOKED = "revoked"
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """A ping that is in the store; `duplicate` when its key was there before, with what it held."""
+class Booked(msgspec.Struct, frozen=True):
+    """A ping that is in the store; `duplicate` when its key was there before, with what it held.
+
+    `quota` is what is left of its account's, None where the plan has none.
+    """
 
     run_id: int
     received_ms: int
     duplicate: bool = False
     recorded: Recorded | None = None
+    quota: Quota | None = None
 
 
-Outcome = Booked | Refusal
+Outcome = Booked | Refusal | OverLimit
+Admitted = Entry | Refusal | OverLimit
 
 
 def find_target(connection: Connection, token: str) -> Target | None:
     """Return the tracker behind a tracking token, None for a token nobody was given."""
-    return bulk(connection).find_targets([token]).get(token)
+    return next(iter(bulk(connection).find_targets([token])), None)
 
 
 def book(connection: Connection, arrivals: Sequence[Arrival]) -> list[Outcome]:
     """Book a batch in the caller's transaction; return each arrival's outcome, in order.
 
     A key is booked once, however often it is in the batch or was booked before. Sums do not depend
-    on the order of arrivals.
+    on the order of arrivals; trackers are judged in that order, one process at a time.
     """
     statements = bulk(connection)
-    targets = statements.find_targets({arrival.token for arrival in arrivals})
-    admitted = [_admit(arrival, targets.get(arrival.token)) for arrival in arrivals]
-    entries = [entry for entry in admitted if isinstance(entry, Entry)]
-    by_key = _by_key(entries)
-    fresh, repeated = _claim(connection, statements, entries, by_key)
+    targets = statements.lock_targets({arrival.token for arrival in arrivals})
+    by_token = {target.token: target for target in targets}
+    admitted = [
+        _admit(arrival, by_token.get(arrival.token), run_id)
+        for arrival, run_id in zip(arrivals, new_ids(len(arrivals)), strict=True)
+    ]
+    counting = Counting(connection, statements, _entries(admitted))
+    if counting.refuses:
+        admitted = [_within_quota(entry, counting) for entry in admitted]
+    entries = _entries(admitted)
+    fresh, repeated = _claim(connection, statements, entries, _by_key(entries))
     if fresh:
         corrections.place(statements, fresh)
         _write(connection, statements, fresh)
+        counting.write(connection)
     answers = _first_answers(statements, repeated) if repeated else {}
-    return [_outcome(entry, answers) for entry in admitted]
+    return [_outcome(entry, answers, counting) for entry in admitted]
 
 
 def refusal_of(target: Target) -> Refusal | None:
@@ -76,16 +112,29 @@ def refusal_of(target: Target) -> Refusal | None:
     return Refusal.REVOKED if target.revoked else None
 
 
-def _admit(arrival: Arrival, target: Target | None) -> Entry | Refusal:
+def _admit(arrival: Arrival, target: Target | None, run_id: int) -> Admitted:
     if target is None:
         return Refusal.UNKNOWN
-    return refusal_of(target) or Entry(arrival, target)
+    too_large = over_payload_limit(target.plan, arrival.size)
+    return refusal_of(target) or too_large or Entry(arrival, target, run_id)
 
 
-def _outcome(entry: Entry | Refusal, answers: dict[int, Booked]) -> Outcome:
-    if isinstance(entry, Refusal):
+def _entries(admitted: Sequence[Admitted]) -> list[Entry]:
+    return [entry for entry in admitted if isinstance(entry, Entry)]
+
+
+def _within_quota(entry: Admitted, counting: Counting) -> Admitted:
+    if isinstance(entry, Entry) and counting.is_refused(entry):
+        return OverLimit(entry.target.plan, counting.of(entry))
+    return entry
+
+
+def _outcome(entry: Admitted, answers: dict[int, Booked], counting: Counting) -> Outcome:
+    if not isinstance(entry, Entry):
         return entry
-    return answers.get(entry.run_id) or Booked(entry.run_id, entry.arrival.received_ms)
+    booked = answers.get(entry.run_id) or Booked(entry.run_id, entry.arrival.received_ms)
+    quota = counting.of(entry)
+    return booked if quota is None else replace(booked, quota=quota)
 
 
 def _by_key(entries: list[Entry]) -> dict[KeyId, Entry]:
@@ -128,62 +177,38 @@ def _write(connection: Connection, statements: Bulk, entries: list[Entry]) -> No
     moves = [move for move in waiting if move.old != move.new]
     if moves:
         corrections.carry_out(connection, moves)
-    shares = [(entry.place, entry.arrival.facts) for entry in entries]
+    shares = [(entry.place, entry.facts) for entry in entries]
     roll_up = RollUp(shares + [share for move in moves for share in move.shares()])
-    touches = _touches(entries)
+    judging = Judging(entries)
+    touches = judging.touches()
     with statements.together():
         statements.insert_runs([_run_row(entry) for entry in entries])
         if touches:
             statements.touch_trackers(touches)
         roll_up.add(statements)
+    judging.note(connection)
     if waiting or any(entry.is_correction for entry in entries):
         roll_up.drop_empty(connection)
 
 
 def _run_row(entry: Entry) -> Row:
     """Return a row of `runs`, in the order of its columns."""
-    arrival, facts = entry.arrival, entry.arrival.facts
+    facts = entry.facts
     return (
         entry.account_id,
         entry.tracker_id,
         entry.run_id,
         entry.member_id,
         facts.kind,
-        fact_digest(facts, arrival.key),
+        entry.fact_digest,
         facts.revision,
-        arrival.received_ms,
-        facts.ended_ms,
-        facts.clamped,
-        facts.provider,
-        facts.model,
-        facts.project,
-        facts.status,
-        facts.source,
-        facts.session_id,
-        facts.thread_id,
-        facts.tool_tokens,
-        facts.has_cost,
-        facts.has_duration,
+        entry.arrival.received_ms,
+        *WORDS(facts),
         *FIGURES(facts.amounts),
         facts.payload,
+        entry.outcome,
+        entry.verdicts,
     )
-
-
-def _touches(entries: list[Entry]) -> list[Row]:
-    """Return each tracker's latest run, trackers sorted.
-
-    Corrections are none, and starts may arrive after the end that they belong to.
-    """
-    latest: dict[tuple[int, int], tuple[int, str]] = {}
-    for entry in entries:
-        facts = entry.arrival.facts
-        if facts.kind != KIND_RUN:
-            continue
-        sign = (entry.arrival.received_ms, facts.shown_status)
-        place = (entry.account_id, entry.tracker_id)
-        if place not in latest or latest[place][0] <= sign[0]:
-            latest[place] = sign
-    return [(*latest[place], *place) for place in sorted(latest)]
 
 
 def _first_answers(statements: Bulk, entries: list[Entry]) -> dict[int, Booked]:
@@ -202,11 +227,14 @@ def _first_answers(statements: Bulk, entries: list[Entry]) -> dict[int, Booked]:
 
 
 def _fact_of(entry: Entry) -> tuple[int, bytes | None]:
-    return (entry.account_id, fact_digest(entry.arrival.facts, entry.arrival.key))
+    return (entry.account_id, entry.fact_digest)
 
 
 def _recorded(statements: Bulk, entries: list[Entry]) -> dict[tuple[int, bytes | None], Recorded]:
-    """Return what the store holds of each collector fact: its sums, corrections included."""
+    """Return what the store holds of each collector fact: its sums, corrections included.
+
+    Nothing of a fact whose run is not there: it is to come yet, or is kept no more.
+    """
     facts = {_fact_of(entry) for entry in entries}
     asked = sorted((account, digest) for account, digest in facts if digest is not None)
     if not asked:
@@ -222,8 +250,7 @@ def _recorded(statements: Bulk, entries: list[Entry]) -> dict[tuple[int, bytes |
         if kind == KIND_RUN:
             projects[fact] = row[PROJECT]
     return {
-        fact: recorded(revisions[fact], amounts, projects.get(fact, ""))
-        for fact, amounts in sums.items()
+        fact: recorded(revisions[fact], sums[fact], project) for fact, project in projects.items()
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from server_stub.domain.credentials import new_api_key
 from server_stub.domain.invitation import Acceptance, Guest, Invitation, judge
 from server_stub.domain.membership import PERSONAL, TEAM
+from server_stub.domain.plan import UNLIMITED
 from server_stub.store import accounts, teams, users
 from server_stub.store.ids import new_id
 from telemhq_agents.contract.resources import Role
@@ -46,24 +47,33 @@ class TakenError(Exception):
 
 
 def set_up(
-    connection: Connection, *, email: str, name: str, team: str | None, now_ms: int
+    connection: Connection,
+    *,
+    email: str,
+    name: str,
+    team: str | None,
+    now_ms: int,
+    plan: str = UNLIMITED,
 ) -> SetUp | None:
-    """Make the owner, their first API key and, where named, their team. None: it was done before."""
-    owner = _sign_up(connection, email, name, now_ms, FIRST_USER_ID)
+    """Make the owner, their first API key and, where named, their team. None: it was done before.
+
+    Their accounts have `plan` (by its name), here and wherever somebody comes in.
+    """
+    owner = _sign_up(connection, FIRST_USER_ID, email, name, plan=plan, now_ms=now_ms)
     if owner is None:
         return None
     account_id = owner.default_account_id
     if team is not None:
-        account_id = found_team(connection, owner.id, team, now_ms)
+        account_id = found_team(connection, owner.id, team, plan, now_ms)
     api_key = new_api_key()
     users.add_key(connection, owner.id, FIRST_KEY_NAME, api_key, now_ms)
     return SetUp(owner.id, account_id, api_key)
 
 
-def found_team(connection: Connection, founder_id: int, name: str, now_ms: int) -> int:
+def found_team(connection: Connection, founder_id: int, name: str, plan: str, now_ms: int) -> int:
     """Make a team with its owner and return its id."""
     account_id = new_id()
-    accounts.create(connection, account_id, TEAM, name, now_ms)
+    accounts.create(connection, account_id, TEAM, name, plan=plan, now_ms=now_ms)
     accounts.add_member(connection, account_id, founder_id, Role.OWNER, now_ms)
     users.leave_personal_default(connection, founder_id, account_id)
     return account_id
@@ -79,7 +89,13 @@ def guest(connection: Connection, invitation: Invitation, caller: Caller | None)
 
 
 def accept(
-    connection: Connection, invitation: Invitation, caller: Caller | None, name: str, now_ms: int
+    connection: Connection,
+    invitation: Invitation,
+    caller: Caller | None,
+    name: str,
+    now_ms: int,
+    *,
+    plan: str = UNLIMITED,
 ) -> Welcome:
     """Let a guest in, as a new user or as the one who is signed in; or tell why not.
 
@@ -91,7 +107,7 @@ def accept(
     if outcome not in {Acceptance.NEW_USER, Acceptance.JOIN}:
         return Welcome(outcome)
     if caller is None:
-        user, api_key = _newcomer(connection, present.email, name, now_ms)
+        user, api_key = _newcomer(connection, present.email, name, plan, now_ms)
         user_id: int = user.id
     else:
         user_id, api_key = caller.user_id, None
@@ -104,8 +120,10 @@ def accept(
     return Welcome(outcome, api_key)
 
 
-def _newcomer(connection: Connection, email: str, name: str, now_ms: int) -> tuple[User, str]:
-    user = _sign_up(connection, email, name, now_ms, new_id())
+def _newcomer(
+    connection: Connection, email: str, name: str, plan: str, now_ms: int
+) -> tuple[User, str]:
+    user = _sign_up(connection, new_id(), email, name, plan=plan, now_ms=now_ms)
     if user is None:
         raise TakenError
     api_key = new_api_key()
@@ -114,13 +132,13 @@ def _newcomer(connection: Connection, email: str, name: str, now_ms: int) -> tup
 
 
 def _sign_up(
-    connection: Connection, email: str, name: str, now_ms: int, user_id: int
+    connection: Connection, user_id: int, email: str, name: str, *, plan: str, now_ms: int
 ) -> User | None:
     """Add a user with the personal account that each one has. None: the address or id is taken."""
     account_id = new_id()
     user = users.User(user_id, email, name, account_id, now_ms)
     if not users.create(connection, user):
         return None
-    accounts.create(connection, account_id, PERSONAL, name, now_ms)
+    accounts.create(connection, account_id, PERSONAL, name, plan=plan, now_ms=now_ms)
     accounts.add_member(connection, account_id, user_id, Role.OWNER, now_ms)
     return user

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete
 
 from server_stub.store.tables import buckets, session_buckets
 from telemhq_agents.clock import quarter
-from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
+from telemhq_agents.contract.amounts import AMOUNT_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection, Table
 
     from server_stub.domain.run import RunFacts
-    from server_stub.store.bulk import Bulk, Row
+    from server_stub.store.bulk import Bulk
+    from server_stub.store.lookups import Row
 
 Place = tuple[int, int, int]
 """Account, tracker, member."""
 
 Share = tuple[Place, "RunFacts"]
 """What one run adds to the buckets, and where."""
+
+Figures = tuple[int, ...]
+Sums = dict["Row", Figures]
 
 FIGURES = attrgetter(*AMOUNT_FIELDS)
 """The figures of an `Amounts` in the order of the columns, the fastest way to get them."""
@@ -35,11 +39,17 @@ class RollUp:
     """The rows that the shares of a batch add to both bucket tables."""
 
     def __init__(self, shares: Iterable[Share]) -> None:
-        added = [share for share in shares if any(FIGURES(share[1].amounts))]
-        self._rows = {
-            buckets: _summed(added, _bucket_key),
-            session_buckets: _summed(added, _session_key),
-        }
+        plain: Sums = {}
+        fine: Sums = {}
+        for place, facts in shares:
+            figures = FIGURES(facts.amounts)
+            if any(figures):
+                account_id, tracker_id, member_id = place
+                when = (account_id, quarter(facts.ended_ms), tracker_id, member_id)
+                groups = (facts.project, facts.model, facts.source)
+                _add(plain, (*when, *groups), figures)
+                _add(fine, (*when, facts.session_id, facts.thread_id, *groups), figures)
+        self._rows = {buckets: _rows(plain), session_buckets: _rows(fine)}
 
     def add(self, statements: Bulk) -> None:
         """Add the rows; where a bucket is there already, to its sums."""
@@ -54,41 +64,14 @@ class RollUp:
                 _drop_empty(connection, table, [row[:-WIDTH] for row in rows])
 
 
-def _bucket_key(place: Place, facts: RunFacts) -> Row:
-    account_id, tracker_id, member_id = place
-    return (
-        account_id,
-        quarter(facts.ended_ms),
-        tracker_id,
-        member_id,
-        facts.project,
-        facts.model,
-        facts.source,
-    )
+def _add(sums: Sums, key: Row, figures: Figures) -> None:
+    known = sums.get(key)
+    sums[key] = figures if known is None else tuple(map(add, known, figures))
 
 
-def _session_key(place: Place, facts: RunFacts) -> Row:
-    account_id, tracker_id, member_id = place
-    return (
-        account_id,
-        quarter(facts.ended_ms),
-        tracker_id,
-        member_id,
-        facts.session_id,
-        facts.thread_id,
-        facts.project,
-        facts.model,
-        facts.source,
-    )
-
-
-def _summed(shares: Sequence[Share], key_of: Callable[[Place, RunFacts], Row]) -> list[Row]:
-    """Return rows of a bucket table: sorted keys, each with the sums of its shares."""
-    sums: dict[Row, Amounts] = {}
-    for place, facts in shares:
-        key, amounts = key_of(place, facts), facts.amounts
-        sums[key] = sums[key] + amounts if key in sums else amounts
-    return [(*key, *FIGURES(sums[key])) for key in sorted(sums) if any(FIGURES(sums[key]))]
+def _rows(sums: Sums) -> list[Row]:
+    """Return rows of a bucket table: sorted keys, each with its sums."""
+    return [key + sums[key] for key in sorted(sums) if any(sums[key])]
 
 
 def _drop_empty(connection: Connection, table: Table, keys: Sequence[Row]) -> None:

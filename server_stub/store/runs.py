@@ -6,10 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import select
 
 from server_stub.store.tables import runs
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
+from telemhq_agents.contract.rules import Verdict
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """One run or correction. Times are milliseconds UTC; `payload` is what was sent."""
+    """One run or correction. Times are milliseconds UTC; `payload` is what was sent.
+
+    `outcome` is "" where it was not judged, `verdicts` are those of then.
+    """
 
     id: int
     kind: str
@@ -34,6 +39,8 @@ class StoredRun:
     has_duration: bool
     amounts: Amounts
     payload: dict[str, Any]
+    outcome: str = ""
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def page(
@@ -66,4 +73,6 @@ def _run(row: Row[*tuple[Any, ...]]) -> StoredRun:
         amounts=Amounts(*(getattr(row, name) for name in AMOUNT_FIELDS)),
         # PostgreSQL hands JSONB out decoded, SQLite the text that it was given.
         payload=json.loads(payload) if isinstance(payload, str) else payload,
+        outcome=row.outcome,
+        verdicts=msgspec.json.decode(row.verdicts or "[]", type=tuple[Verdict, ...]),
     )

@@ -8,13 +8,19 @@ from sqlalchemy import insert, select, update
 
 from server_stub.domain.credentials import digest
 from server_stub.domain.invitation import Invitation
+from server_stub.domain.message import invitation_letter
+from server_stub.store import deliveries
 from server_stub.store.tables import accounts, invitations, users
 from telemhq_agents.contract.resources import Role
+from telemhq_agents.contract.rules import ChannelKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection, Row, Select
+
+INVITED_AGAIN = "they were invited again"
+ACCEPTED = "it was accepted before"
 
 _INVITATIONS = (
     select(
@@ -33,9 +39,17 @@ _INVITATIONS = (
 
 
 def invite(
-    connection: Connection, invitation: Invitation, token: str, *, invited_by: int, now_ms: int
+    connection: Connection,
+    invitation: Invitation,
+    token: str,
+    *,
+    link: str,
+    invited_by: int,
+    now_ms: int,
 ) -> None:
-    """Add an invitation and close any earlier one to the same address: only one link works.
+    """Add an invitation and mail its link; close any earlier one to the same address.
+
+    Only one link works, and no mail goes out any more with another.
 
     Whoever invites into the account at the same moment waits for this one.
     """
@@ -63,6 +77,19 @@ def invite(
         "expires_ms": invitation.expires_ms,
     }
     connection.execute(insert(invitations).values(values))
+    deliveries.withdraw_invitations(
+        connection, invitation.account_id, invitation.email, INVITED_AGAIN, now_ms
+    )
+    mail = deliveries.row(
+        account_id=invitation.account_id,
+        kind=ChannelKind.EMAIL.value,
+        target=invitation.email,
+        event=deliveries.INVITATION_EVENT,
+        content=invitation_letter(invitation, link),
+        next_ms=now_ms,
+        now_ms=now_ms,
+    )
+    deliveries.add(connection, [mail])
 
 
 def find_invitation(connection: Connection, token: str) -> Invitation | None:
@@ -93,7 +120,14 @@ def accept(connection: Connection, invitation_id: int, user_id: int, now_ms: int
         .where(invitations.c.id == invitation_id, invitations.c.accepted_ms.is_(None))
         .values(accepted_ms=now_ms, accepted_by=user_id)
     )
-    return connection.execute(changed).rowcount == 1
+    accepted = connection.execute(changed).rowcount == 1
+    row = connection.execute(
+        select(invitations.c.account_id, invitations.c.email).where(
+            invitations.c.id == invitation_id
+        )
+    ).one()
+    deliveries.withdraw_invitations(connection, row.account_id, row.email, ACCEPTED, now_ms)
+    return accepted
 
 
 def _read(connection: Connection, asked: Select[Any]) -> list[Invitation]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import and_, insert, select, update
 
+from server_stub.domain.health import Health, Memory, after_rules
+from server_stub.domain.judging import judge_of
 from server_stub.domain.naming import read_id
+from server_stub.domain.rules import write as write_rules
 from server_stub.domain.tracker import Tracker, TrackerDraft
-from server_stub.store import dialect
+from server_stub.store import channels, dialect, plans, rules, summaries
 from server_stub.store.ids import new_id
-from server_stub.store.tables import trackers, tracking_tokens, users
+from server_stub.store.tables import trackers, tracking_tokens, transitions, users
 from telemhq_agents.contract.resources import TrackerState
 
 if TYPE_CHECKING:
@@ -18,6 +22,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Row
 
+_LATEST_CAUSE = (
+    select(transitions.c.cause)
+    .where(
+        transitions.c.account_id == trackers.c.account_id,
+        transitions.c.tracker_id == trackers.c.id,
+    )
+    .order_by(transitions.c.id.desc())
+    .limit(1)
+    .correlate(trackers)
+    .scalar_subquery()
+)
 _TRACKERS = (
     select(
         trackers.c.account_id,
@@ -31,7 +46,12 @@ _TRACKERS = (
         trackers.c.created_ms,
         trackers.c.last_run_ms,
         trackers.c.last_status,
+        trackers.c.due_ms,
+        trackers.c.rules,
+        trackers.c.rules_revision,
+        trackers.c.memory,
         tracking_tokens.c.token.label("tracking_token"),
+        _LATEST_CAUSE.label("cause"),
     )
     .join_from(trackers, users, users.c.id == trackers.c.owner_id)
     .join(
@@ -49,29 +69,70 @@ _TRACKERS = (
 def create(connection: Connection, draft: TrackerDraft, token: str, now_ms: int) -> int | None:
     """Add a tracker and its tracking token and return its id.
 
-    None when its owner's device has one for this source already: nothing is then written.
+    None when its owner's device has one for this source already: nothing is then written. Raises
+    ProblemError (402) where the account's plan has no room for another one.
     """
     tracker_id = new_id()
-    values = {
-        "account_id": draft.account_id,
-        "id": tracker_id,
-        "owner_id": draft.owner_id,
-        "name": draft.name,
-        "state": TrackerState.NEW.value,
-        "device_id": draft.device_id,
-        "source": draft.source,
-        "created_ms": now_ms,
-    }
     adding = (
         dialect.insert(connection, trackers)
-        .values(values)
+        .values(_row(draft, tracker_id, now_ms))
         .on_conflict_do_nothing()
         .returning(trackers.c.id)
     )
     if connection.execute(adding).first() is None:
         return None
+    plans.require_room(connection, draft.account_id)
     _add_token(connection, draft.account_id, tracker_id, token, now_ms)
+    wanted = draft.rules.alerting.channels
+    if wanted:
+        channels.sync(connection, draft.account_id, tracker_id, wanted, now_ms)
+    summaries.begin(connection, draft.account_id, tracker_id, draft.rules.summary, now_ms)
     return tracker_id
+
+
+def create_all(
+    connection: Connection, drafts: Sequence[TrackerDraft], tokens: Sequence[str], now_ms: int
+) -> list[int]:
+    """Add trackers of no device, each with its tracking token, and return their ids.
+
+    Raises ProblemError (402) where the account's plan has no room for all of them.
+    """
+    ids = [new_id() for _ in drafts]
+    rows = [_row(draft, number, now_ms) for draft, number in zip(drafts, ids, strict=True)]
+    if rows:
+        connection.execute(insert(trackers), rows)
+        for account_id in {draft.account_id for draft in drafts}:
+            plans.require_room(connection, account_id)
+        given = [
+            _token_row(draft.account_id, number, token, now_ms)
+            for draft, number, token in zip(drafts, ids, tokens, strict=True)
+        ]
+        connection.execute(insert(tracking_tokens), given)
+    for draft, number in zip(drafts, ids, strict=True):
+        wanted = draft.rules.alerting.channels
+        if wanted:
+            channels.sync(connection, draft.account_id, number, wanted, now_ms)
+        summaries.begin(connection, draft.account_id, number, draft.rules.summary, now_ms)
+    return ids
+
+
+def _row(draft: TrackerDraft, tracker_id: int, now_ms: int) -> dict[str, object]:
+    text = write_rules(draft.rules)
+    health = after_rules(Health(), judge_of(text), now_ms).health
+    return {
+        "account_id": draft.account_id,
+        "id": tracker_id,
+        "owner_id": draft.owner_id,
+        "name": draft.name,
+        "state": health.state.value,
+        "due_ms": health.due_ms,
+        "wake_ms": health.wake_ms,
+        "memory": msgspec.json.encode(health.memory).decode(),
+        "rules": text,
+        "device_id": draft.device_id,
+        "source": draft.source,
+        "created_ms": now_ms,
+    }
 
 
 def get_or_create(
@@ -111,17 +172,32 @@ def of_account(
     return _read(connection, trackers.c.account_id == account_id, *owned)
 
 
-def change(connection: Connection, tracker: Tracker, *, name: str, state: TrackerState) -> None:
-    """Set a tracker's name and state, each only where it differs from what the caller saw."""
+def change(
+    connection: Connection, tracker: Tracker, *, name: str, paused: bool | None, now_ms: int
+) -> None:
+    """Rename a tracker where the name differs from what the caller saw; pause or resume it."""
+    place = (tracker.account_id, tracker.id)
     if name != tracker.name:
-        _change(connection, tracker, name=name)
-    if state != tracker.state:
-        _change(connection, tracker, state=state.value)
+        _change(connection, *place, name=name)
+    match paused:
+        case True:
+            rules.pause(connection, *place, now_ms)
+        case False:
+            rules.resume(connection, *place, now_ms)
 
 
-def delete(connection: Connection, tracker: Tracker, now_ms: int) -> None:
+def delete(connection: Connection, account_id: int, tracker_id: int, now_ms: int) -> None:
     """Delete a tracker: its runs and sums stay, its tracking token is answered as gone."""
-    _change(connection, tracker, deleted_ms=now_ms)
+    _change(
+        connection,
+        account_id,
+        tracker_id,
+        deleted_ms=now_ms,
+        due_ms=None,
+        wake_ms=None,
+        memory_revision=trackers.c.memory_revision + 1,
+    )
+    channels.close(connection, account_id, tracker_id, now_ms)
 
 
 def rotate(connection: Connection, tracker: Tracker, token: str, now_ms: int) -> None:
@@ -170,9 +246,9 @@ def ids_named(
     return tuple(connection.execute(asked).scalars())
 
 
-def _change(connection: Connection, tracker: Tracker, **values: object) -> None:
+def _change(connection: Connection, account_id: int, tracker_id: int, **values: object) -> None:
     changed = update(trackers).where(
-        trackers.c.account_id == tracker.account_id, trackers.c.id == tracker.id
+        trackers.c.account_id == account_id, trackers.c.id == tracker_id
     )
     connection.execute(changed.values(values))
 
@@ -180,13 +256,17 @@ def _change(connection: Connection, tracker: Tracker, **values: object) -> None:
 def _add_token(
     connection: Connection, account_id: int, tracker_id: int, token: str, now_ms: int
 ) -> None:
-    values = {
+    values = _token_row(account_id, tracker_id, token, now_ms)
+    connection.execute(insert(tracking_tokens).values(values))
+
+
+def _token_row(account_id: int, tracker_id: int, token: str, now_ms: int) -> dict[str, object]:
+    return {
         "token": token,
         "account_id": account_id,
         "tracker_id": tracker_id,
         "created_ms": now_ms,
     }
-    connection.execute(insert(tracking_tokens).values(values))
 
 
 def _read(connection: Connection, *conditions: ColumnElement[bool]) -> list[Tracker]:
@@ -208,4 +288,9 @@ def _tracker(row: Row[*tuple[Any, ...]]) -> Tracker:
         last_run_ms=row.last_run_ms,
         last_status=row.last_status,
         tracking_token=row.tracking_token,
+        due_ms=row.due_ms,
+        rules=row.rules,
+        rules_revision=row.rules_revision,
+        failing_since_ms=msgspec.json.decode(row.memory, type=Memory).failing_since_ms,
+        cause=row.cause or "",
     )

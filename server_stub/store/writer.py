@@ -1,8 +1,8 @@
 """The one writer: a thread, a queue, a connection.
 
 Whatever waits in the queue when the writer looks is committed together (group commit); it never
-waits for more to come. Nobody is answered before the commit. A database that went away fails what
-is in the queue with a 503 problem and is opened again for the next batch.
+waits for more to come. Nobody is answered before the commit is durable. A database that went away
+fails what is in the queue with a 503 problem and is opened again for the next batch.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -29,6 +31,8 @@ from telemhq_agents.contract.problem import Problem
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from server_stub.store.sealing import Sealer, Tell
 
 T = TypeVar("T")
 Answer = Outcome | Exception
@@ -67,8 +71,7 @@ class Work:
     future: Future[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Booking:
+class Booking(msgspec.Struct, frozen=True):
     """One arrival, and who is to be told: `reply` gets (ticket, answer) pairs, a batch at a time."""
 
     arrival: Arrival
@@ -100,11 +103,30 @@ def _refusal(error: Exception) -> ProblemError:
     return ProblemError(UNSTORABLE)
 
 
+def _reply(bookings: list[Booking], answers: list[Answer]) -> None:
+    replies: dict[Any, list[tuple[Any, Answer]]] = {}
+    for booking, answer in zip(bookings, answers, strict=True):
+        replies.setdefault(booking.reply, []).append((booking.ticket, answer))
+    for reply, pairs in replies.items():
+        try:
+            reply(pairs)
+        except Exception:
+            # Whoever asked is gone (a closed event loop); the others still get theirs.
+            LOG.exception("an answer could not be handed over")
+
+
 class Writer:
     """Writes what is handed in, from one thread, in the order it came."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        sealer: Sealer | None = None,
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._engine = engine
+        self._sealer = sealer
+        self._turn = turn
         self._queue: SimpleQueue[Work | Booking | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="telemhq-writer", daemon=True)
         self._connection: Connection | None = None
@@ -114,6 +136,8 @@ class Writer:
 
     def start(self) -> None:
         """Start the thread."""
+        if self._sealer is not None:
+            self._sealer.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -122,6 +146,8 @@ class Writer:
         self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join()
+        if self._sealer is not None:
+            self._sealer.stop()
         self._refuse_the_rest()
         self._engine.dispose()
 
@@ -201,25 +227,54 @@ class Writer:
             if not work.future.set_running_or_notify_cancel():
                 continue
             try:
-                value = self._transact(work.run)
+                with self._turn():
+                    value = self._transact(work.run)
             except Exception as error:  # noqa: BLE001 - the writer survives; the caller gets it
                 work.future.set_exception(error)
             else:
-                work.future.set_result(value)
+                self._once_durable(partial(self._finish, work.future, value))
+
+    def _finish(self, future: Future[Any], value: object, error: Exception | None) -> None:
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(self._unavailable(error))
+
+    def _once_durable(self, tell: Tell) -> None:
+        if self._sealer is None:
+            tell(None)
+        else:
+            self._sealer.seal(tell)
 
     def _do_bookings(self, bookings: list[Booking]) -> None:
         if not bookings:
             return
-        answers = self._book([booking.arrival for booking in bookings])
-        replies: dict[Any, list[tuple[Any, Answer]]] = {}
-        for booking, answer in zip(bookings, answers, strict=True):
-            replies.setdefault(booking.reply, []).append((booking.ticket, answer))
-        for reply, pairs in replies.items():
-            try:
-                reply(pairs)
-            except Exception:
-                # Whoever asked is gone (a closed event loop); the others still get theirs.
-                LOG.exception("an answer could not be handed over")
+        with self._turn():
+            self.book_all([booking.arrival for booking in bookings], partial(_reply, bookings))
+
+    def book_all(self, arrivals: list[Arrival], tell: Callable[[list[Answer]], None]) -> None:
+        """Book a batch in this thread; `tell` gets the answers once they are durable."""
+        answers = self._book(arrivals)
+
+        def durable(error: Exception | None) -> None:
+            tell(answers if error is None else [self._unavailable(error)] * len(answers))
+
+        if all(isinstance(answer, Exception) for answer in answers):
+            tell(answers)
+        else:
+            self._once_durable(durable)
+
+    def begin_here(self) -> None:
+        """Write from this thread, by `book_all` alone."""
+        if self._sealer is not None:
+            self._sealer.start()
+
+    def end_here(self) -> None:
+        """Finish what `begin_here` began."""
+        if self._sealer is not None:
+            self._sealer.stop()
+        self._disconnect()
+        self._engine.dispose()
 
     def _book(self, arrivals: list[Arrival]) -> list[Answer]:
         """Book all in one transaction; where that fails, one by one, so that one fails alone."""
@@ -281,6 +336,8 @@ class Writer:
         if self._connection is None:
             try:
                 self._connection = self._engine.connect()
+                if self._sealer is not None:
+                    self._sealer.attach(self._connection)
             except DBAPIError as error:
                 raise self._unavailable(error) from error
         return self._connection
@@ -288,6 +345,8 @@ class Writer:
     def _disconnect(self) -> None:
         """Drop the connection, and with it a transaction that was not committed."""
         connection, self._connection = self._connection, None
+        if self._sealer is not None:
+            self._sealer.detach()
         if connection is not None:
             with suppress(DBAPIError):
                 connection.close()

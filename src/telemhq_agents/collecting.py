@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +16,7 @@ from telemhq_agents.reading import Job, Reading, read_all
 from telemhq_agents.usage import Place, SessionTotal, Source, Turn, UsageFact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from telemhq_agents.pricing import Prices
 
@@ -111,6 +112,9 @@ MOST_FACTS = 10_000
 MOST_FILES = 2_000
 """So much is gathered before it is booked: fewer would be dearer, more would wait for the readers."""
 
+MOST_FACTS_OF_A_PART = 4_000
+"""The same for batches that are no steps of their own, which makes them cheaper."""
+
 
 @dataclass(slots=True)
 class Booking:
@@ -119,6 +123,7 @@ class Booking:
     ledger: LedgerPort
     most_facts: int
     most_files: int
+    in_parts: Callable[[], bool] = bool
     new_facts: int = 0
     changed_facts: int = 0
     facts: list[UsageFact] = field(default_factory=list)
@@ -139,7 +144,7 @@ class Booking:
         self.totals += reading.totals
         self.cursors[reading.cursor.file_key] = reading.cursor
         self._gathered += len(reading.facts) + len(reading.packed.rows)
-        if self._gathered >= self.most_facts or len(self.cursors) >= self.most_files:
+        if self._gathered >= self._enough() or len(self.cursors) >= self.most_files:
             self.flush()
 
     def flush(self) -> None:
@@ -157,6 +162,9 @@ class Booking:
             self.changed_facts += booked.changed_facts
         self.facts, self.packed, self.turns, self.totals = [], [], [], []
         self.cursors, self._gathered = {}, 0
+
+    def _enough(self) -> int:
+        return min(MOST_FACTS_OF_A_PART, self.most_facts) if self.in_parts() else self.most_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +187,15 @@ def collect(
     plans: Sequence[Plan],
     prices: Callable[[], Prices] | None = None,
     workers: int | None = None,
+    in_parts: Callable[[], bool] = bool,
 ) -> dict[Source, ScanReport]:
     """Read all that was planned, of every source at once, and book it.
 
-    `prices` (the ledger's own) and `workers` as in `read_all`. Where an error ends the reading, what
+    `prices` (the ledger's own) and `workers` as in `read_all`; `in_parts` tells whether what is
+    booked now is only a part of a larger step. Where an error ends the reading, what
     was booked before stays booked.
     """
-    shelves = [_Shelf(plan, Booking(ledger, MOST_FACTS, MOST_FILES)) for plan in plans]
+    shelves = [_Shelf(plan, Booking(ledger, MOST_FACTS, MOST_FILES, in_parts)) for plan in plans]
     owners = [shelf for shelf in shelves for _ in shelf.plan.jobs]
     jobs = [job for plan in plans for job in plan.jobs]
     with _no_search_for_cycles(), closing(read_all(jobs, prices, workers)) as found:

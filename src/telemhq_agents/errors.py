@@ -8,6 +8,7 @@ TelemhqError            1  something known went wrong
 ├── NotLoggedInError    4  no server or API key for what was asked
 ├── RefusedError        5  the server said no (a problem body), `status` and `problem` tell why
 ├── UnreachableError    6  the server gave no answer
+│   └── NoSuchRouteError   it is another server, or an older one, that knows no such thing
 └── DamagedError        7  a file of ours (ledger, spool) cannot be read
     └── BrokenLedgerError  the ledger's content is damaged: it is moved away and made again
 
@@ -66,6 +67,10 @@ class UnreachableError(TelemhqError):
     """The server gave no answer, or none that can be understood."""
 
     exit_code = 6
+
+
+class NoSuchRouteError(UnreachableError):
+    """The server knows nothing of what was asked: another kind of server, or an older one."""
 
 
 class DamagedError(TelemhqError):

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import zstandard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from telemhq_agents.ledger.records import Cursor
@@ -70,7 +70,11 @@ def identify(path: Path, known: Cursor | None = None) -> Identity:
     When inode, size and time are those of `known`, its fingerprint is taken over and the file is
     not opened. Raises OSError (FileNotFoundError: gone, PermissionError: not ours to read).
     """
-    seen = glance(path)
+    return recognised(path, glance(path), known)
+
+
+def recognised(path: Path, seen: Identity, known: Cursor | None = None) -> Identity:
+    """Return what `glance` saw of a file together with its fingerprint; errors as of `identify`."""
     fingerprint = known.fingerprint if known and unchanged(known, seen) else _fingerprint(path)
     return Identity(seen.inode, seen.size, seen.mtime_ns, fingerprint, seen.compressed)
 
@@ -94,6 +98,41 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True
+
+
+def files_below(
+    folder: str, endings: str | tuple[str, ...], note: Callable[[OSError], object] = id
+) -> Iterator[os.DirEntry[str]]:
+    """Yield the regular files below `folder` with such a name, as `is_regular` means it.
+
+    Links to directories are not followed. `note` hears of each directory that cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError as error:
+        note(error)
+        return
+    for entry in entries:
+        if _is_directory(entry):
+            yield from files_below(entry.path, endings, note)
+        elif entry.name.endswith(endings) and _leads_to_a_file(entry):
+            yield entry
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _leads_to_a_file(entry: os.DirEntry[str]) -> bool:
+    """Tell what `is_regular` does, of most files without asking the system once more."""
+    try:
+        return entry.is_file()
     except OSError:
         return True
 

@@ -34,7 +34,8 @@ def read_logs(
     from telemhq_agents.collecting import collect  # noqa: PLC0415 - only where logs are read
 
     plans = [_plan(ledger, source, namer, now_ms) for source in sources]
-    return collect(ledger, plans, ledger.prices)
+    with ledger.filling() as goes_on:
+        return collect(ledger, plans, ledger.prices, in_parts=goes_on)
 
 
 def _plan(ledger: Ledger, source: Source, namer: Namer, now_ms: int) -> Plan:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from telemhq_agents import clock
+from telemhq_agents import clock, locations
+from telemhq_agents.errors import BrokenLedgerError
 from telemhq_cli.render.progress import patience
 from telemhq_cli.render.voice import warn
 from telemhq_cli.render.words import counted
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 
     from telemhq_agents.ledger.damage import Replaced
     from telemhq_agents.locations import Locations
+
+T = TypeVar("T")
+
+
+def on_a_whole_ledger(work: Callable[[], T]) -> T:
+    """Do this; where the ledger turns out to be damaged, replace it and do it once more.
+
+    For work of which whatever was done before can be repeated.
+    """
+    try:
+        return work()
+    except BrokenLedgerError:
+        mend(locations.ours())
+    return work()
 
 
 def mend(

@@ -54,9 +54,9 @@ class Person:
 
 
 @contextmanager
-def serving(person: Person) -> Iterator[str]:
+def serving(person: Person, *options: str) -> Iterator[str]:
     server = subprocess.Popen(
-        [*TELEMHQ, "server", "run", "--port", "0"],
+        [*TELEMHQ, "server", "run", "--port", "0", *options],
         env=person.environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -87,10 +87,22 @@ def run_until_its_start_is_told(person: Person, told: Path) -> None:
 
 
 def test_first_use_without_any_variable_of_ours(tmp_path: Path) -> None:
+    live_through_first_use(Person(tmp_path / "ada"), tmp_path)
+
+
+def test_two_server_processes_on_postgresql_make_no_difference(
+    tmp_path: Path, own_postgres_url: str
+) -> None:
     ada = Person(tmp_path / "ada")
+    ada.environ["TELEMHQ_DATABASE_URL"] = own_postgres_url.replace("+psycopg", "")
+
+    live_through_first_use(ada, tmp_path, "--workers", "2")
+
+
+def live_through_first_use(ada: Person, tmp_path: Path, *options: str) -> None:
     key = ada.run("server", "init", "--email", "ada@example.com").strip()
 
-    with serving(ada) as url:
+    with serving(ada, *options) as url:
         ada.run("login", "--url", url, "--key-stdin", given=key)
         tracker = ada.asks("tracker", "create", "nightly")
         run_until_its_start_is_told(ada, tmp_path / "told")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import sqlite3
 import subprocess
 import sys
 import time
@@ -14,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from tests.journeys.household import Line, Person, Server, free_port, kill, running
 from tools.make_demo_logs import START, CodexThread, Tokens, Truth
 
-THREADS, TURNS = 40, 50
-KILLS, KILLS_IN_FLIGHT = 20, 16
+TURNS = 50
 VICTIMS = ("server", "watcher", "drain")
 SEED = 20261120
 OWNER = "owner@example.com"
@@ -27,10 +26,27 @@ MODEL = "gpt-5.4-mini"
 NO_DEDUPLICATION = Path(__file__).with_name("server_without_deduplication.py")
 
 
-def write_logs(home: Path) -> dict[str, Any]:
-    """Write 2,000 turns of one response each and return the true total."""
+@dataclass(frozen=True)
+class Length:
+    """How many threads of 50 turns each there are, and how many deaths while they are sent."""
+
+    threads: int
+    kills: int
+    kills_in_flight: int
+
+    @property
+    def runs(self) -> int:
+        return self.threads * TURNS
+
+
+WHOLE = Length(threads=40, kills=20, kills_in_flight=16)
+SHORT = Length(threads=10, kills=5, kills_in_flight=4)
+
+
+def write_logs(home: Path, threads: int) -> dict[str, Any]:
+    """Write turns of one response each and return the true total."""
     truth = Truth()
-    for number in range(1, THREADS + 1):
+    for number in range(1, threads + 1):
         thread = CodexThread(number, START - timedelta(hours=3 * number), f"project-{number % 7}")
         for turn in range(TURNS):
             tokens = Tokens(100 + number, 1_000 + turn, 10 + turn, turn % 5)
@@ -46,6 +62,7 @@ class Fate:
 
     server: Server
     dice: random.Random
+    length: Length
     agent: subprocess.Popen[bytes] | None = None
     agent_name: str = ""
     next_death: int = 0
@@ -58,7 +75,7 @@ class Fate:
 
     def on_request(self, pings: int) -> None:
         """Kill the server or the agent right now: a request was passed on, no answer came back."""
-        if sum(self.in_flight.values()) >= KILLS_IN_FLIGHT or pings < self.next_death:
+        if sum(self.in_flight.values()) >= self.length.kills_in_flight or pings < self.next_death:
             return
         agent = self.agent
         if agent is None or agent.poll() is not None or self.server_is_dead:
@@ -90,13 +107,13 @@ def live_through(person: Person, fate: Fate) -> None:
     """Start watcher and drain in turns until everything has died often enough and all is sent."""
     deadline = time.monotonic() + 240
     starts = 0
-    while fate.kills < KILLS and time.monotonic() < deadline:
+    while fate.kills < fate.length.kills and time.monotonic() < deadline:
         if fate.agent is None or fate.agent.poll() is not None:
             starts += 1
             fate.agent_name = "watcher" if starts % 2 else "drain"
             command = ("codex", "watch") if starts % 2 else ("agent", "once")
             fate.agent = person.start(*command, "--backfill")
-        if sum(fate.at_random.values()) < KILLS - KILLS_IN_FLIGHT:
+        if sum(fate.at_random.values()) < fate.length.kills - fate.length.kills_in_flight:
             fate.after_a_while()
         wait_for_a_death(fate)
         if fate.server_is_dead:
@@ -125,24 +142,30 @@ def drain(person: Person) -> None:
     raise AssertionError(person.run("agent", "outbox"))
 
 
-def stored(database: Path) -> dict[str, int]:
+def stored(database: str) -> dict[str, int]:
     """Return what lies in the raw rows, asked with SQL of the test's own."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
+    engine = create_engine(database, poolclass=NullPool)
+    with engine.connect() as connection:
         runs, distinct, tokens = connection.execute(
-            "SELECT COUNT(*), COUNT(DISTINCT session_id || payload), SUM(total_tokens) FROM runs"
-        ).fetchone()
-    return {"runs": runs, "distinct": distinct, "total_tokens": tokens}
+            text(
+                "SELECT COUNT(*), COUNT(DISTINCT session_id || CAST(payload AS TEXT)),"
+                " SUM(total_tokens) FROM runs"
+            )
+        ).one()
+    return {"runs": runs, "distinct": distinct, "total_tokens": int(tokens)}
 
 
-def story(root: Path, program: tuple[str, ...]) -> tuple[Fate, dict[str, Any], dict[str, Any], Any]:
+def story(
+    root: Path, program: tuple[str, ...], length: Length = WHOLE, database: str = ""
+) -> tuple[Fate, dict[str, Any], dict[str, Any], Any]:
     person = Person(root / "home")
-    true_total = write_logs(person.home)
-    database = root / "server.sqlite3"
+    true_total = write_logs(person.home, length.threads)
+    database = database or f"sqlite:///{root / 'server.sqlite3'}"
     server = Server({}, free_port(), program)
-    fate = Fate(server, random.Random(SEED))
+    fate = Fate(server, random.Random(SEED), length)
     line = Line(server.port, fate.on_request)
     environ = person.environ | {
-        "TELEMHQ_DATABASE_URL": f"sqlite:///{database}",
+        "TELEMHQ_DATABASE_URL": database,
         "TELEMHQ_PUBLIC_URL": f"http://127.0.0.1:{line.port}",
     }
     server.environ.update(environ)
@@ -165,13 +188,29 @@ def real_server() -> tuple[str, ...]:
 
 
 def test_every_run_arrives_and_none_twice(tmp_path: Path, real_server: tuple[str, ...]) -> None:
-    fate, truth, rows, report = story(tmp_path, real_server)
+    fate, *found = story(tmp_path, real_server)
 
-    assert fate.kills >= KILLS, fate
     assert sum(fate.in_flight.values()) >= 15, fate
     deaths = {name: fate.in_flight[name] + fate.at_random[name] for name in VICTIMS}
     assert min(deaths.values()) >= 2, fate
-    assert rows == {"runs": 2000, "distinct": 2000, "total_tokens": truth["total_tokens"]}
+    arrives_once(fate, *found)
+
+
+def test_two_server_processes_on_postgresql_make_no_difference(
+    tmp_path: Path, real_server: tuple[str, ...], own_postgres_url: str
+) -> None:
+    fate, *found = story(tmp_path, (*real_server, "--workers", "2"), SHORT, own_postgres_url)
+
+    assert fate.in_flight["server"] >= 1, fate
+    arrives_once(fate, *found)
+
+
+def arrives_once(
+    fate: Fate, truth: dict[str, Any], rows: dict[str, Any], report: dict[str, Any]
+) -> None:
+    runs = fate.length.runs
+    assert fate.kills >= fate.length.kills, fate
+    assert rows == {"runs": runs, "distinct": runs, "total_tokens": truth["total_tokens"]}
     assert {name: report["total"][name] for name in truth} == pytest.approx(truth, abs=1e-9)
 
 

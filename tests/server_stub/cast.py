@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from sqlalchemy import create_engine, text
 
+from server_stub.domain.channel import Subscription, unsubscribe_token
 from server_stub.settings import Settings
 from server_stub.setup import initialise
 from telemhq_agents.contract import routes
@@ -83,6 +84,16 @@ def run_sql(settings: Settings, statement: str, **values: object) -> None:
     with engine.begin() as connection:
         connection.execute(text(statement), values)
     engine.dispose()
+
+
+def unsubscribe_link(settings: Settings, channel_id: str) -> str:
+    """Return the token of the link that stands in the mail of a channel."""
+    engine = create_engine(settings.database_url)
+    with engine.connect() as connection:
+        asked = "SELECT account_id, tracker_id, id, secret FROM channels WHERE id = :id"
+        row = connection.execute(text(asked), {"id": int(channel_id)}).one()
+    engine.dispose()
+    return unsubscribe_token(Subscription(*row))
 
 
 def invited(host: Person, team: str, email: str, role: str = "member") -> str:

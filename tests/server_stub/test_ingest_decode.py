@@ -39,6 +39,7 @@ FORM = "application/x-www-form-urlencoded"
         (b'{"a": 1, "a": 2}', JSON, b"", {"a": 2}),
         (b"a=1&b=x+y&c=%C3%A9&d=", FORM, b"", {"a": "1", "b": "x y", "c": "é", "d": ""}),
         (b"a=1&a=2\n", FORM, b"", {"a": "2"}),
+        (b"&a=1&&flag&b[c]=two words&", FORM, b"", {"a": "1", "flag": "", "b[c]": "two words"}),
         (b"", "", b"status=ok&tokens=5", {"status": "ok", "tokens": "5"}),
         (b"", "", b"a=1&a=2", {"a": "2"}),
         # The body wins over the query.
@@ -83,6 +84,9 @@ def test_what_is_sent_becomes_one_payload(
         (b"a=%FF", FORM, b"", 400, "the body is not UTF-8"),
         (b"a=\xff", FORM, b"", 400, "the body is not UTF-8"),
         (b"&".join([b"a=1"] * 1001), FORM, b"", 400, "the body holds more than 1000 fields"),
+        (b"done", FORM, b"", 400, "does not look like form fields"),
+        (b"Backup of 5 files: status=ok", FORM, b"", 400, "does not look like form fields"),
+        (b"a=1\nb=2", FORM, b"", 400, "does not look like form fields"),
         (b"", "", b"a=%FF", 400, "the query is not UTF-8"),
         (b"<ping/>", "text/xml", b"", 415, "'text/xml' and does not look like JSON"),
         (b"--x\r\n", "multipart/form-data; boundary=x", b"", 415, "'multipart/form-data'"),

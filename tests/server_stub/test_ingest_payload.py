@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from server_stub.domain.payload import judge
 from server_stub.domain.problem import ProblemError
 from server_stub.domain.run import RunFacts
+from server_stub.domain.verb import VERBS
 from telemhq_agents.contract.amounts import Amounts
 
 NOW = 1_763_640_000_000  # 2025-11-20T12:00:00Z
@@ -200,6 +201,31 @@ def test_a_skip_counts_nothing() -> None:
     assert (facts.kind, facts.status, facts.amounts) == ("skip", "skipped", Amounts())
 
 
+def test_a_log_counts_nothing() -> None:
+    facts = judge({"kind": "log", "status": "error", "input_tokens": 5}, NOW)
+
+    assert (facts.kind, facts.status, facts.amounts) == ("log", "error", Amounts())
+
+
+def test_whoever_sends_a_verb_gets_no_field_refused_but_warned_about() -> None:
+    payload = {"kind": 7, "input_tokens": "many", "output_tokens": 3, "model": []}
+
+    facts = judge(payload, NOW, verb=VERBS["fail"])
+
+    assert (facts.kind, facts.amounts.output_tokens, facts.model) == ("run", 3, "")
+    assert facts.warnings == (
+        "input_tokens was not booked: must be a whole number, not 'many'",
+        "model was not booked: must be a text, not a list",
+    )
+    assert json.loads(facts.payload) == payload
+
+
+@pytest.mark.parametrize("word", ["fail", "0", "3"])
+def test_a_verb_makes_a_run_of_what_calls_itself_something_else(word: str) -> None:
+    for payload in ({"kind": "correction"}, {"status": "started"}, {"kind": "log"}):
+        assert judge(payload, NOW, verb=VERBS[word]).amounts.runs == 1
+
+
 def test_a_correction_carries_signed_figures_of_every_kind() -> None:
     facts = judge(
         {
@@ -318,7 +344,7 @@ def test_a_future_end_is_taken_as_now_and_warned_about(future: object) -> None:
         ({"ended_at": "20260101.0"}, "ended_at", "has eight digits: write a date as"),
         ({"ended_at": [2025]}, "ended_at", "must be an RFC 3339 time"),
         ({"ended_at": True}, "ended_at", "must be an RFC 3339 time"),
-        ({"kind": "refund"}, "kind", "must be one of correction, run, skip, start"),
+        ({"kind": "refund"}, "kind", "must be one of correction, log, run, skip, start"),
         ({"kind": 5}, "kind", "must be one of"),
         ({"kind": "correction", "revision": 1}, "corrects", "a correction needs it"),
         ({"kind": "correction", "corrects": "k"}, "revision", "a correction needs it"),

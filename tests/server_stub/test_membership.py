@@ -36,6 +36,7 @@ LEADERS = {Role.MANAGER, Role.OWNER}
         (Action.SEE_MEMBERS, EVERYBODY),
         (Action.SEE_INVITATIONS, LEADERS),
         (Action.INVITE, LEADERS),
+        (Action.MANAGE_METRICS_KEYS, LEADERS),
         (Action.CHANGE_ACCOUNT, LEADERS),
     ],
 )

@@ -9,19 +9,25 @@ import msgspec
 import pytest
 from pydantic import TypeAdapter
 
-from telemhq_agents.contract import resources, routes
+from telemhq_agents.contract import deliveries, judging, public, resources, routes, series
 from telemhq_agents.contract.problem import Problem
+from telemhq_agents.contract.rules import Assertion
 from tests.server_stub.cast import invited
 
 if TYPE_CHECKING:
-    from tests.server_stub.cast import Cast
+    from tests.server_stub.cast import Cast, Person
 
 PUBLIC = {
+    routes.PUBLIC_STATUS,
+    routes.PUBLIC_STATUS_DATA,
+    routes.PUBLIC_BADGE,
     routes.PING,
+    routes.PING_VERB,
     routes.HEALTH,
     routes.INVITATION,
     routes.INVITATION_PAGE,
     routes.INVITATION_ACCEPT,
+    routes.UNSUBSCRIBE,
 }
 
 
@@ -86,7 +92,8 @@ def test_everything_but_pings_invitations_and_health_asks_for_a_key(
 ) -> None:
     for path, method, operation in operations(document):
         if path not in PUBLIC:
-            assert operation["security"] == [{"HTTPBearer": []}], (path, method)
+            scheme = "MetricsKey" if path == routes.METRICS else "HTTPBearer"
+            assert operation["security"] == [{scheme: []}], (path, method)
             assert "401" in operation["responses"], (path, method)
 
 
@@ -115,7 +122,7 @@ def test_only_what_can_be_refused_is_said_to_be(document: dict[str, Any]) -> Non
 def test_a_method_that_is_not_allowed_is_told_every_one_that_is(sqlite_cast: Cast) -> None:
     document = sqlite_cast.nobody.got(routes.OPENAPI)
     for path, methods in document["paths"].items():
-        if path != routes.PING:
+        if path not in {routes.PING, routes.PING_VERB}:
             answer = sqlite_cast.owner.ask("OPTIONS", path)
             assert answer.status_code == 405, path
             assert answer.headers["allow"].split(", ") == sorted(map(str.upper, methods)), path
@@ -149,11 +156,18 @@ TEXTS: list[tuple[str, str, str, list[str], str]] = [
     (routes.DEVICE_TRACKER, "put", "name", ["", " ", "a" * 101], "Codex on laptop"),
     (routes.TEAMS, "post", "name", ["", " ", "a" * 101], "Engines ☂"),
     (routes.API_KEYS, "post", "name", ["", " ", "a" * 101], "ci"),
+    (routes.METRICS_KEYS, "post", "name", ["", " ", "a" * 101], "prometheus"),
+    (routes.TRACKER_SERIES, "get", "field", ["", "a" * 301, "a\x00"], "usage.cost_usd"),
+    (routes.TRACKER_SERIES, "get", "project", ["a\x00b"], ""),
+    (routes.TRACKER_ARCHIVE, "get", "cursor", ["", "next", "1" * 20], "1"),
     (routes.ME, "patch", "name", ["", " ", "a" * 101], "Ada Lovelace"),
     (routes.ACCOUNT, "patch", "name", ["", " ", "a" * 101], "Engines"),
     (routes.ACCOUNT, "patch", "timezone", [""], "Asia/Kolkata"),
     (routes.TEAM_INVITATIONS, "post", "email", ["", "ada"], "new@example.com"),
     (routes.TRACKER_RUNS, "get", "cursor", ["", "next", "1" * 20], "1"),
+    (routes.TRACKER_TRANSITIONS, "get", "cursor", ["", "next", "1" * 20], "1"),
+    (routes.TRACKER_FILE, "get", "tracker", ["a\x00b"], "nightly"),
+    (routes.DELIVERIES, "get", "cursor", ["", "next", "1" * 20], "1"),
     (routes.USAGE, "get", "since", ["", "now", "2026"], "2026-03-01"),
     (routes.USAGE, "get", "until", ["", "now", "2026-3-1"], "2026-03-01T09:00:00.5+05:30"),
     (routes.USAGE, "get", "group_by", ["week", "day,week"], "day,model"),
@@ -203,6 +217,70 @@ def test_ids_that_a_schema_refers_to_are_there(document: dict[str, Any]) -> None
     assert referred <= set(document["components"]["schemas"])
 
 
+def judging_answers(person: Person, tracker_id: str) -> list[tuple[Any, Any]]:
+    def path(route: str) -> str:
+        return route.format(tracker_id=tracker_id)
+
+    rules = {
+        "schedule": {"cron": "@daily", "timezone": "Europe/Riga"},
+        "assertions": [{"path": "items", "operator": "one_of", "value": [1, "a", None]}],
+        "maintenance": [{"cron": "0 2 * * 0", "length_s": 3600}],
+        "alerting": {"channels": [{"kind": "email", "target": "ops@example.com"}]},
+    }
+    file = {"trackers": [{"name": "nightly", **rules}, {"name": "new"}]}
+    return [
+        (judging.TrackerRules, person.did("PUT", path(routes.TRACKER_RULES), rules)),
+        (list[Assertion], person.got(path(routes.TRACKER_ASSERTIONS))),
+        (judging.TransitionPage, person.got(path(routes.TRACKER_TRANSITIONS))),
+        (judging.AssertionReplay, person.did("POST", path(routes.ASSERTION_REPLAY), {})),
+        (judging.ScheduleExplanation, person.got(routes.SCHEDULE_EXPLANATION, interval_s=60)),
+        (judging.TrackerFileChanges, person.did("PUT", routes.TRACKER_FILE, file)),
+        (judging.TrackerFile, person.got(routes.TRACKER_FILE)),
+        (resources.Tracker, person.got(path(routes.TRACKER))),
+    ]
+
+
+def alert_answers(person: Person, tracker_id: str) -> list[tuple[Any, Any]]:
+    path = routes.TRACKER_CHANNELS.format(tracker_id=tracker_id)
+    drafts = [
+        {"kind": "webhook", "target": "http://192.0.2.1/"},
+        {"kind": "email", "target": "grace@example.com"},
+    ]
+    made = [person.did("POST", path, draft) for draft in drafts]
+    places = [{"tracker_id": tracker_id, "channel_id": one["channel"]["id"]} for one in made]
+    sent = [person.did("POST", routes.CHANNEL_TEST.format(**place)) for place in places]
+    details = [person.got(routes.DELIVERY.format(delivery_id=one["id"])) for one in sent]
+    return [
+        *((deliveries.NewSecret, one) for one in made),
+        *((deliveries.Delivery, one) for one in sent),
+        *((deliveries.DeliveryDetail, one) for one in details),
+        (list[deliveries.TrackerChannel], person.got(path)),
+        (deliveries.TrackerChannel, person.got(routes.CHANNEL.format(**places[0]))),
+        (deliveries.NewSecret, person.did("POST", routes.CHANNEL_ROTATE.format(**places[0]))),
+        (deliveries.DeliveryPage, person.got(routes.DELIVERIES)),
+    ]
+
+
+def chart_answers(person: Person, tracker_id: str) -> list[tuple[Any, Any]]:
+    def path(route: str) -> str:
+        return route.format(tracker_id=tracker_id)
+
+    draft = {"title": "Status", "trackers": [{"tracker": tracker_id, "label": "Nightly"}]}
+    page = person.did("POST", routes.STATUS_PAGES, draft)
+    data = person.http.get(f"/status/{page['url'].rsplit('/', 1)[1]}/status.json").json()
+    return [
+        (series.TrackerFields, person.got(path(routes.TRACKER_FIELDS))),
+        (series.Series, person.got(path(routes.TRACKER_SERIES), field="input_tokens")),
+        (series.Series, person.got(path(routes.TRACKER_SERIES), field="input_tokens", width=1)),
+        (series.Archive, person.got(path(routes.TRACKER_ARCHIVE))),
+        (series.TrackerSummary, person.got(path(routes.TRACKER_SUMMARY))),
+        (public.StatusPage, page),
+        (list[public.StatusPage], person.got(routes.STATUS_PAGES)),
+        (public.PublicStatus, data),
+        (public.Badge, person.did("PUT", path(routes.TRACKER_BADGE))),
+    ]
+
+
 def test_real_answers_are_the_contracts_records_field_by_field(cast: Cast) -> None:
     tracker = cast.member.new_tracker()
     cast.nobody.http.post(tracker["ping_url"], json={"input_tokens": 1})
@@ -223,6 +301,11 @@ def test_real_answers_are_the_contracts_records_field_by_field(cast: Cast) -> No
             list[resources.Member],
             cast.member.got(routes.TEAM_MEMBERS.format(team_id=cast.team)),
         ),
+        *judging_answers(cast.member, tracker["id"]),
+        *chart_answers(cast.member, tracker["id"]),
+        (public.NewMetricsKey, cast.owner.did("POST", routes.METRICS_KEYS, {"name": "k"})),
+        (list[public.MetricsKey], cast.owner.got(routes.METRICS_KEYS)),
+        *alert_answers(cast.member, cast.member.new_tracker()["id"]),
         (resources.Invitation, cast.nobody.got(invitation)),
         (resources.Joined, cast.nobody.did("POST", f"{invitation}/accept")),
         (Problem, cast.nobody.ask("GET", routes.ME).json()),

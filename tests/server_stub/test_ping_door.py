@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +10,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from server_stub.settings import Settings
 from server_stub.store.engine import reading_engine, writing_engine
-from server_stub.store.migrate import upgrade
-from server_stub.store.tables import buckets, metadata, runs, trackers, tracking_tokens
+from server_stub.store.tables import buckets, runs, trackers, tracking_tokens
+from tests.server_stub.doors import emptied, one_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,35 +38,17 @@ class Chunks:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def live(
-    request: pytest.FixtureRequest,
-    run_server: Callable[[Settings], AbstractContextManager[LiveServer]],
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """One server per database for all tests here; each test leaves it without rows."""
-    if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("door") / "telemhq.sqlite3"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-        url = f"sqlite:///{path}"
-    else:
-        request.getfixturevalue("postgres_admin")("CREATE DATABASE door_telemhq")
-        postgres = request.getfixturevalue("postgres_server")
-        url = postgres.get_uri(database="door_telemhq", driver="psycopg")
-        upgrade(url)
-    with run_server(Settings(database_url=url, port=0)) as server:
+    with one_server(request, tmp_path_factory, "door") as server:
         yield server
-    if request.param == "postgresql":
-        request.getfixturevalue("postgres_admin")("DROP DATABASE door_telemhq WITH (FORCE)")
 
 
 @pytest.fixture
 def database_url(live: LiveServer) -> Iterator[str]:
-    url = live.settings.database_url
-    yield url
-    engine = writing_engine(url)
-    with engine.begin() as connection:
-        for table in metadata.tables.values():
-            connection.execute(delete(table))
-    engine.dispose()
+    yield live.settings.database_url
+    emptied(live.settings.database_url)
 
 
 @pytest.fixture
@@ -232,7 +213,7 @@ def test_get_explains_the_door_and_records_nothing(
     assert told["capabilities"] == {
         "idempotency": True,
         "corrections": True,
-        "verbs": ["start", "end", "skip"],
+        "verbs": ["start", "end", "skip", "log", "fail", "exit-code"],
         "max_body_bytes": 65536,
     }
     assert rows(runs) == []
@@ -246,7 +227,7 @@ def test_head_answers_like_get_without_a_body(client: httpx.Client, token: str) 
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("path", ["nobody", "", "a/b", "a%00b", "%FF", "x" * 500, "tok/start"])
+@pytest.mark.parametrize("path", ["nobody", "", "a%00b", "%FF", "x" * 500, "nobody/start"])
 def test_an_unknown_token_is_a_404(
     method: str, path: str, client: httpx.Client, token: str
 ) -> None:
@@ -308,13 +289,8 @@ def test_other_methods_are_a_405_that_names_what_is_allowed(
 @pytest.mark.parametrize(
     ("request_parts", "status", "slug"),
     [
-        ({"content": b"{"}, 400, "malformed-body"),
-        ({"content": b"[1]"}, 400, "malformed-body"),
-        ({"content": b"\xff"}, 400, "malformed-body"),
         ({"json": {"input_tokens": "many"}}, 422, "invalid-fields"),
         ({"params": {"cost_usd": "free"}}, 422, "invalid-fields"),
-        ({"content": b"<x/>", "headers": {"Content-Type": "text/xml"}}, 415, "unsupported-media-type"),
-        ({"files": {"a": b"1"}}, 415, "unsupported-media-type"),
         ({"content": b"{}", "headers": {"Content-Encoding": "gzip"}}, 415, "unsupported-media-type"),
         ({"headers": {"Idempotency-Key": ""}}, 400, "invalid-idempotency-key"),
         ({"headers": {"Idempotency-Key": "k" * 201}}, 400, "invalid-idempotency-key"),
@@ -344,11 +320,40 @@ def test_a_bad_ping_is_one_clear_problem_and_nothing_is_recorded(
     assert rows(runs) == []
 
 
-def test_a_query_that_is_not_utf8_is_a_400(client: httpx.Client, token: str) -> None:
-    answer = client.post(f"/ping/{token}?a=%FF")
+@pytest.mark.parametrize(
+    ("request_parts", "said"),
+    [
+        ({"content": b"{"}, "broken JSON at line 1, column 2"),
+        ({"content": b"[1]"}, "the body is a list, not a JSON object"),
+        ({"content": b"\xff"}, "byte 0 of the body is not UTF-8"),
+        ({"content": b"[NaN]"}, "NaN is not a JSON number"),
+        ({"content": b"[" * 60_000}, "more than 64 deep"),
+        ({"content": b"<x/>", "headers": {"Content-Type": "text/xml"}}, "'text/xml'"),
+        ({"files": {"a": b"1"}}, "'multipart/form-data'"),
+    ],
+)
+def test_what_cannot_be_read_is_recorded_with_a_warning_that_says_why(
+    *,
+    request_parts: dict[str, Any],
+    said: str,
+    client: httpx.Client,
+    token: str,
+    rows: Callable[[Any], list[dict[str, Any]]],
+) -> None:
+    answer = client.post(f"/ping/{token}", **request_parts)
 
-    assert answer.status_code == 400
-    assert answer.json()["detail"] == "the query is not UTF-8"
+    assert answer.status_code == 200
+    assert said in answer.json()["warnings"][0]
+    assert [run["runs"] for run in rows(runs)] == [1]
+
+
+def test_a_query_that_is_not_utf8_costs_neither_ping_nor_fields(
+    client: httpx.Client, token: str, rows: Callable[[Any], list[dict[str, Any]]]
+) -> None:
+    answer = client.post(f"/ping/{token}?a=%FF", json={"input_tokens": 5})
+
+    assert answer.json()["warnings"] == ["the query is not UTF-8: what could be read was kept"]
+    assert [run["input_tokens"] for run in rows(runs)] == [5]
 
 
 def test_refused_fields_are_listed(client: httpx.Client, token: str) -> None:
@@ -419,7 +424,7 @@ def told(connected: socket.socket) -> tuple[bytes, str]:
 def test_a_body_that_never_comes_whole_is_given_up(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server_stub.ingest.door.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("server_stub.ingest.body.BODY_SECONDS", 0.05)
 
     with socket.create_connection(("127.0.0.1", client.base_url.port), timeout=10) as connected:
         connected.sendall(HALF_A_PING)
@@ -490,7 +495,7 @@ def test_no_ping_ever_gets_anything_but_a_receipt_or_a_problem(
 
     answer = client.post(f"/ping/{token}?{query}", content=body, headers=headers)
 
-    assert answer.status_code in {200, 400, 415, 422}
+    assert answer.status_code in {200, 400, 422}
     known = {"id", "received_at"} if answer.status_code == 200 else {"type", "title", "status"}
     assert known <= answer.json().keys()
 

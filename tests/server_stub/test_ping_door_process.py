@@ -1,4 +1,4 @@
-"""The server as a process of its own: how it starts, ends, and what a crash leaves."""
+"""The server as a process of its own: how it starts and ends (test_faults.py: how it is killed)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -86,40 +84,6 @@ def send_until_it_dies(
                 return
             if answer.status_code == 200:
                 acknowledged.add(key)
-
-
-def test_what_was_acknowledged_survives_a_kill_and_a_repeat_counts_once(
-    start: Callable[[], subprocess.Popen[str]],
-    add_tracker: Callable[..., str],
-    database_url: str,
-    no_certificates: ssl.SSLContext,
-) -> None:
-    add_tracker("tok")
-    keys = [[f"fact:{side}-{number}" for number in range(5000)] for side in range(4)]
-    acknowledged: set[str] = set()
-    process = start()
-    url = url_of(process)
-    threads = [
-        threading.Thread(target=send_until_it_dies, args=(url, part, no_certificates, acknowledged))
-        for part in keys
-    ]
-    for thread in threads:
-        thread.start()
-    while len(acknowledged) < 40:
-        time.sleep(0.001)
-
-    process.kill()
-    for thread in threads:
-        thread.join()
-    kept, summed = stored(database_url)
-
-    assert len(acknowledged) <= kept == summed
-    assert kept <= len(acknowledged) + len(threads)
-    sent = [key for part in keys for key in part if key in acknowledged][:30]
-    again: set[str] = set()
-    send_until_it_dies(url_of(start()), sent, no_certificates, again)
-    assert again == set(sent)
-    assert stored(database_url) == (kept, summed)
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])

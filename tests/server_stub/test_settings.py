@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server_stub.settings import Settings, load
+from server_stub.settings import MailServer, Security, Settings, load
 from telemhq_agents.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def test_every_variable_is_read() -> None:
             "TELEMHQ_PORT": "0",
             "TELEMHQ_PUBLIC_URL": "https://telemhq.example.com/",
             "TELEMHQ_MAX_BODY_BYTES": "2048",
+            "TELEMHQ_DEFAULT_PLAN": "Free",
         }
     )
 
@@ -40,7 +41,65 @@ def test_every_variable_is_read() -> None:
         port=0,
         public_url="https://telemhq.example.com",
         max_body_bytes=2048,
+        default_plan="free",
     )
+
+
+MAIL = {
+    "TELEMHQ_SMTP_HOST": "smtp.example.com",
+    "TELEMHQ_MAIL_FROM": "TelemHQ, Ops <Telemhq@Example.com>",
+}
+
+
+def test_mail_goes_out_by_starttls_unless_told_otherwise(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hunter2\n", encoding="utf-8")
+    signed_in = {"TELEMHQ_SMTP_USER": "me", "TELEMHQ_SMTP_PASSWORD_FILE": str(secret)}
+
+    usual = load(MAIL | signed_in | {"TELEMHQ_HOME": "/h"}).mail
+    other = load(
+        MAIL | {"TELEMHQ_HOME": "/h", "TELEMHQ_SMTP_SECURITY": "TLS", "TELEMHQ_SMTP_PORT": "1465"}
+    ).mail
+
+    sender = "TelemHQ, Ops <telemhq@example.com>"
+    assert usual == MailServer("smtp.example.com", 587, Security.STARTTLS, sender, "me", "hunter2")
+    assert "hunter2" not in repr(usual)
+    assert other == MailServer("smtp.example.com", 1465, Security.TLS, sender)
+
+
+@pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465), ("none", 25)])
+def test_each_way_to_a_mail_server_has_its_usual_port(security: str, port: int) -> None:
+    mail = load(MAIL | {"TELEMHQ_HOME": "/h", "TELEMHQ_SMTP_SECURITY": security}).mail
+
+    assert mail is not None
+    assert mail.port == port
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"), [("true", True), ("Yes", True), ("0", False), ("", False)]
+)
+def test_webhooks_stay_on_the_public_internet_unless_told_otherwise(
+    given: str, allowed: bool
+) -> None:
+    environ = {"TELEMHQ_WEBHOOK_ALLOW_PRIVATE": given, "TELEMHQ_HOME": "/h"}
+
+    assert load(environ).allow_private_webhooks is allowed
+
+
+def test_a_password_is_never_shown() -> None:
+    environ = {
+        **MAIL,
+        "TELEMHQ_SMTP_USER": "me",
+        "TELEMHQ_SMTP_PASSWORD": "hunter2",
+        "TELEMHQ_SMTP_SECURITY": "none",
+        "TELEMHQ_HOME": "/h",
+    }
+    with pytest.raises(SettingsError) as caught:
+        load(environ)
+
+    assert "the password would travel in the clear" in caught.value.message
+    assert "hunter2" not in caught.value.message
+    assert load(environ | {"TELEMHQ_SMTP_HOST": "127.0.0.1"}).mail is not None
 
 
 @pytest.mark.parametrize(
@@ -103,6 +162,7 @@ def test_a_blank_variable_is_not_set() -> None:
         ({"TELEMHQ_PUBLIC_URL": "telemhq.example.com"}, "TELEMHQ_PUBLIC_URL is"),
         ({"TELEMHQ_PUBLIC_URL": "https://x.example/?a=b"}, "TELEMHQ_PUBLIC_URL is"),
         ({"TELEMHQ_MAX_BODY_BYTES": "10"}, "from 1024 to 1048576"),
+        ({"TELEMHQ_DEFAULT_PLAN": "gold"}, "name one of free, pro, team, unlimited"),
         ({"TELEMHQ_MAX_BODY_BYTES": "64 KiB"}, "TELEMHQ_MAX_BODY_BYTES is '64 KiB'"),
         ({"TELEMHQ_DATABASE_URL": "mysql://x/y"}, "name a postgresql:// or sqlite:/// URL"),
         ({"TELEMHQ_DATABASE_URL": "sqlite:///:memory:"}, "needs a file"),
@@ -110,6 +170,14 @@ def test_a_blank_variable_is_not_set() -> None:
         ({"TELEMHQ_DATABASE_URL": ":memory:"}, "name a postgresql:// or sqlite:/// URL"),
         ({"TELEMHQ_PORT_FILE": "/nowhere/port"}, "TELEMHQ_PORT_FILE names '/nowhere/port'"),
         ({"TELEMHQ_PORT": "1", "TELEMHQ_PORT_FILE": "/x"}, "are both set"),
+        ({"TELEMHQ_SMTP_HOST": "mail"}, "TELEMHQ_MAIL_FROM is not set"),
+        ({"TELEMHQ_MAIL_FROM": "me@example.com"}, "TELEMHQ_SMTP_HOST is not set"),
+        (MAIL | {"TELEMHQ_SMTP_USER": "me"}, "set both or neither"),
+        (MAIL | {"TELEMHQ_SMTP_SECURITY": "ssl"}, "name one of starttls, tls, none"),
+        (MAIL | {"TELEMHQ_SMTP_PORT": "0"}, "from 1 to 65535"),
+        ({"TELEMHQ_MAIL_FROM": "me"}, "name an address such as telemhq@example.com"),
+        ({"TELEMHQ_MAIL_FROM": "a\nBcc: b <me@x.yz>"}, "name an address such as"),
+        ({"TELEMHQ_WEBHOOK_ALLOW_PRIVATE": "perhaps"}, "name true or false"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_to_put_there(

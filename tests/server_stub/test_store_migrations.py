@@ -176,7 +176,9 @@ def test_readers_cannot_write(store: Store) -> None:
         store.read() as connection,
         pytest.raises(Exception, match=r"(?i)read-?only"),
     ):
-        connection.execute(text("INSERT INTO accounts VALUES (1, 'team', 'x', 'UTC', 1)"))
+        connection.execute(
+            text("INSERT INTO accounts VALUES (1, 'team', 'x', 'UTC', 1, 'unlimited')")
+        )
 
 
 def test_a_reader_sees_one_steady_snapshot(store: Store) -> None:
@@ -187,7 +189,7 @@ def test_a_reader_sees_one_steady_snapshot(store: Store) -> None:
         before = count(connection)
         store.write(
             lambda writing: writing.execute(
-                text("INSERT INTO accounts VALUES (1, 'team', 'x', 'UTC', 1)")
+                text("INSERT INTO accounts VALUES (1, 'team', 'x', 'UTC', 1, 'unlimited')")
             )
         )
         during = count(connection)

@@ -78,7 +78,8 @@ def test_a_receipt_tells_a_fact_that_outgrew_64_bits(
     store: Store, add_tracker: Callable[..., str]
 ) -> None:
     add_tracker("tok")
-    pings = [
+    run = Arrival("tok", "fact:k", NOON, RunFacts(NOON, Amounts(runs=1)))
+    corrections = [
         Arrival(
             "tok",
             f"fact:k.r{revision}",
@@ -94,7 +95,7 @@ def test_a_receipt_tells_a_fact_that_outgrew_64_bits(
         for revision in (1, 2, 2)
     ]
 
-    *_, told = [store.writer.ingest(ping).result(timeout=10) for ping in pings]
+    *_, told = [store.writer.ingest(ping).result(timeout=10) for ping in (run, *corrections)]
 
     assert isinstance(told, Booked)
     assert told.recorded is not None

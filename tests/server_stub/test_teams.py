@@ -190,7 +190,7 @@ def test_two_servers_on_one_database_let_one_guest_in(database_url: str) -> None
 
 def invite(invitation: Invitation, invited_by: int, connection: Connection) -> None:
     token = f"token {invitation.id}"
-    teams.invite(connection, invitation, token, invited_by=invited_by, now_ms=1)
+    teams.invite(connection, invitation, token, link="", invited_by=invited_by, now_ms=1)
 
 
 def test_a_second_invitation_ends_the_first(cast: Cast) -> None:

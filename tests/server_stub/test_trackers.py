@@ -40,7 +40,7 @@ def test_a_new_tracker_belongs_to_whoever_made_it_and_takes_runs(cast: Cast) -> 
     assert made["ping_url"].startswith(str(cast.nobody.http.base_url).rstrip("/") + "/ping/")
     assert answer.status_code == 200, answer.text
     shown = cast.member.got(path_of(made))
-    assert (shown["state"], shown["last_status"], shown["runs"]) == ("active", "error", 1)
+    assert (shown["state"], shown["last_status"], shown["runs"]) == ("failing", "error", 1)
     assert shown["last_run_at"] == answer.json()["received_at"]
 
 

@@ -68,7 +68,7 @@ def test_a_2xx_that_is_no_receipt_is_nobodys_word(body: bytes) -> None:
     assert outcome.whole
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 503])
+@pytest.mark.parametrize("status", [402, 408, 425, 429, 503])
 def test_a_server_that_took_nothing_is_asked_again_and_left_in_peace_till_then(status: int) -> None:
     assert after(Reply(status), idempotent=False) == RetryAt(
         NOW + 1000, f"{status}: without a word", whole=True

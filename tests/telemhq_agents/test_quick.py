@@ -36,6 +36,7 @@ def test_a_bare_heartbeat_has_no_body_and_no_type() -> None:
         ((200, {}, b"OK"), Outcome.DELIVERED),
         ((200, {}, b"<html>hotel</html>"), Outcome.LATER),
         ((408, {}, b""), Outcome.LATER),
+        ((402, {}, b""), Outcome.LATER),
         ((429, {}, b""), Outcome.LATER),
         ((500, {}, b""), Outcome.LATER),
         ((503, {}, b""), Outcome.LATER),

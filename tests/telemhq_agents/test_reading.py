@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -362,3 +363,44 @@ def test_much_is_booked_in_several_transactions(monkeypatch: pytest.MonkeyPatch)
     collect(shelf, [Plan(Source.CODEX, 1, [job(number, 3) for number in range(4)])])
 
     assert [len(batch.facts) for batch in shelf.batches] == [4, 4, 4]
+
+
+def test_parts_of_a_step_are_smaller_for_as_long_as_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("telemhq_agents.collecting.MOST_FACTS", 4)
+    monkeypatch.setattr("telemhq_agents.collecting.MOST_FACTS_OF_A_PART", 1)
+    shelf = Shelf()
+    jobs = [job(number) for number in range(7)]
+
+    plan = Plan(Source.CODEX, 7, jobs)
+    collect(shelf, [plan], in_parts=lambda: len(shelf.batches) < 2)
+
+    assert [len(batch.facts) for batch in shelf.batches] == [1, 1, 4, 1]
+
+
+FAULTS = """
+import resource, sys
+from telemhq_agents.workers import _keep_freed_memory
+
+if sys.argv[1] == "kept":
+    _keep_freed_memory()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    blocks = [b"x" * 200_000 for _ in range(8)]
+    del blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others keep memory as they like")
+def test_memory_for_the_next_block_is_not_asked_of_the_system_again() -> None:
+    def faults(how: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    # 100 times 1.6 MB are 40,000 pages of 4 KiB.
+    assert faults("as it is") > 20_000
+    assert faults("kept") < 2_000

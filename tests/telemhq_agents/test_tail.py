@@ -266,6 +266,32 @@ def test_only_what_leads_to_a_regular_file_is_one(tmp_path: Path) -> None:
     assert not tail.is_regular(Path("/dev/zero"))
 
 
+def test_files_are_found_at_any_depth_as_is_regular_means_them(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "log.jsonl").touch()
+    (tmp_path / "log.txt").touch()
+    (tmp_path / "link.jsonl").symlink_to(deep / "log.jsonl")
+    (tmp_path / "gone.jsonl").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
+    (tmp_path / "folder").symlink_to(tmp_path / "a")
+    (tmp_path / "folder.jsonl").mkdir()
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    missing: list[OSError] = []
+
+    found = [entry.path for entry in tail.files_below(str(tmp_path), ".jsonl", missing.append)]
+
+    assert sorted(Path(path).relative_to(tmp_path).as_posix() for path in found) == [
+        "a/b/log.jsonl",
+        "link.jsonl",
+        "loop.jsonl",
+    ]
+    assert all(tail.is_regular(Path(path)) for path in found)
+    assert missing == []
+    assert list(tail.files_below(str(tmp_path / "none"), ".jsonl", missing.append)) == []
+    assert [type(error) for error in missing] == [FileNotFoundError]
+
+
 def test_what_cannot_be_asked_about_is_left_to_its_reader(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
 

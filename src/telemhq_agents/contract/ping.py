@@ -14,6 +14,9 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 """`true` on the answer to a key that was accepted before."""
 
+BODY_LIMIT_HEADER = "Ping-Body-Limit"
+"""How many bytes of a body that is text are kept; senders need not send more (Healthchecks' name)."""
+
 MAX_KEY_LENGTH = 200
 FACT_KEY_PREFIX = "fact:"
 """Keys of collector facts: accepted once per account. Any other key: once per tracker."""
@@ -24,6 +27,18 @@ SMALLEST_PAYLOAD_LIMIT = 1024
 MAX_BODY_BYTES = 64 * 1024
 """Bytes. Default of a self-hosted server (`TELEMHQ_MAX_BODY_BYTES`)."""
 
+LONGEST_TAIL = 10_000
+"""Bytes. What is kept of the end of a body that is text."""
+
+OUTPUT_TAIL = "output_tail"
+"""The field that holds it, and the tail of a wrapped command's output."""
+
+RID = "rid"
+"""The query parameter that pairs a start with its end."""
+
+RUN_KEY = "run_key"
+"""The field by which our own starts name the `Idempotency-Key` that their end will have."""
+
 KIND_RUN = "run"
 KIND_CORRECTION = "correction"
 KIND_START = "start"
@@ -33,8 +48,16 @@ KIND_SKIP = "skip"
 """A run was due and did not begin, because the last one was still going: not a run, not a sign of
 life."""
 
+KIND_LOG = "log"
+"""Something to be remembered: not a run, not judged, not a sign of life."""
+
 VERB_START = "start"
 """Among a server's `verbs` (capabilities) where it wants to be told of starts."""
+
+VERB_FAIL = "fail"
+VERB_LOG = "log"
+VERB_EXIT_CODE = "exit-code"
+"""Among a server's `verbs` where `/ping/{token}/fail`, `/log` and `/{0 to 255}` record."""
 
 VERB_SKIP = "skip"
 """Among a server's `verbs` where it knows what a skip is; to any other it would count as a run."""

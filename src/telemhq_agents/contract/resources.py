@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from telemhq_agents.contract.rules import Verdict
+
 
 class Role(StrEnum):
     """What a member may do in an account."""
@@ -16,10 +18,11 @@ class Role(StrEnum):
 
 
 class TrackerState(StrEnum):
-    """Whether a tracker judges its runs. Paused and deleted are set by people."""
+    """How a tracker is doing: active is on time, late is within its grace; people set paused."""
 
     NEW = "new"
     ACTIVE = "active"
+    LATE = "late"
     FAILING = "failing"
     PAUSED = "paused"
 
@@ -76,7 +79,11 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """A tracker; `ping_url` is its only credential, `owner` the e-mail its runs are booked on."""
+    """A tracker; `ping_url` is its only credential, `owner` the e-mail its runs are booked on.
+
+    `due_at` is when a ping is expected, `schedule` says it in words ("" for an ad hoc tracker),
+    `cause` why the tracker came into its state.
+    """
 
     id: str
     account: str
@@ -90,11 +97,19 @@ class Tracker:
     last_run_at: str | None = None
     last_status: str = ""
     runs: int = 0
+    due_at: str | None = None
+    schedule: str = ""
+    rules_revision: int = 0
+    failing_since: str | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One stored run (or correction) with its payload as it was sent."""
+    """One stored run (or correction) with its payload as it was sent.
+
+    `outcome` is passed, warned or failed, as the run was judged when it came; "" where it was not.
+    """
 
     id: str
     kind: str
@@ -117,6 +132,8 @@ class Run:
     cost_usd: float | None
     duration_ms: int | None
     payload: dict[str, Any] = field(default_factory=dict)
+    outcome: str = ""
+    verdicts: list[Verdict] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from telemhq_agents.ledger.records import LONGEST_DELAY_MS, LONGEST_WAIT_MS
 
 FIRST_DELAY_MS = 1_000
 
-NOT_TAKEN = frozenset({408, 425, 429, 503})
+NOT_TAKEN = frozenset({402, 408, 425, 429, 503})
 """Statuses by which a server says that it took nothing and may be asked again."""
 
 AIMED_WRONG = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 410})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 3.0
 LONGEST_ANSWER = 64 * 1024
 WORDS_KEPT = 300
-_NOT_TAKEN = frozenset({408, 425, 429})
+_NOT_TAKEN = frozenset({402, 408, 425, 429})
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

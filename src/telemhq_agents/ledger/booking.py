@@ -17,18 +17,28 @@ if TYPE_CHECKING:
 
     from telemhq_agents.ledger.merging import TurnRow
     from telemhq_agents.ledger.records import Cursor
+    from telemhq_agents.ledger.seen import Seen
     from telemhq_agents.ledger.slots import Slots
     from telemhq_agents.pricing import Prices
 
 
 def book(
-    connection: sqlite3.Connection, batch: Batch, *, prices: Prices, slots: Slots, now_ms: int
+    connection: sqlite3.Connection,
+    batch: Batch,
+    *,
+    prices: Prices,
+    slots: Slots,
+    now_ms: int,
+    seen: Seen | None = None,
 ) -> Booked:
-    """Book a batch and recompute the buckets it touched; the caller holds the transaction."""
+    """Book a batch and recompute the buckets it touched; the caller holds the transaction.
+
+    `seen` is what the ledger holds, where the caller remembers all of it; it is kept up.
+    """
     places = Places(connection)
     sheets = [*batch.packed, pack(batch.facts, prices)]
-    used = facts.book(connection, sheets, places, prices, slots)
-    told = turns.book(connection, batch.turns, places, slots)
+    used = facts.book(connection, sheets, places, prices, slots, seen)
+    told = turns.book(connection, batch.turns, places, slots, seen)
     session_totals.book(connection, batch.totals, places)
     activities.book(connection, batch.activities, now_ms)
     _move_cursors(connection, batch.cursors)

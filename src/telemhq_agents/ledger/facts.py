@@ -10,6 +10,7 @@ from telemhq_agents.ledger.chunks import chunks, marks
 from telemhq_agents.ledger.merging import TOKENS, merge_facts
 from telemhq_agents.ledger.origins import Origins
 from telemhq_agents.ledger.packing import FactRow, priced
+from telemhq_agents.ledger.seen import perhaps_known
 from telemhq_agents.ledger.slots import NO_SLOT
 from telemhq_agents.usage import RULE_VERSION
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from telemhq_agents.ledger.origins import OriginRow
     from telemhq_agents.ledger.packing import Packed
     from telemhq_agents.ledger.places import Places
+    from telemhq_agents.ledger.seen import Seen
     from telemhq_agents.ledger.slots import Slots
     from telemhq_agents.pricing import Prices
 
@@ -49,15 +51,16 @@ class Entered(NamedTuple):
     origins: Mapping[int, OriginRow]
 
 
-def book(
+def book(  # noqa: PLR0917 - what a booking has at hand, in one place
     connection: sqlite3.Connection,
     sheets: Sequence[Packed],
     places: Places,
     prices: Prices,
     slots: Slots,
+    seen: Seen | None = None,
 ) -> Entered:
-    """Write the facts and return what became of them."""
-    desk = _Desk(connection, places, prices, slots)
+    """Write the facts and return what became of them; `seen` as in `booking.book`."""
+    desk = _Desk(connection, places, prices, slots, seen)
     desk.take(sheets)
     return desk.put()
 
@@ -66,10 +69,16 @@ class _Desk:
     """Holds what is known of the facts of one batch, and what becomes of each."""
 
     def __init__(
-        self, connection: sqlite3.Connection, places: Places, prices: Prices, slots: Slots
+        self,
+        connection: sqlite3.Connection,
+        places: Places,
+        prices: Prices,
+        slots: Slots,
+        seen: Seen | None,
     ) -> None:
         self._connection = connection
-        self._origins = Origins(connection, places)
+        self._seen = None if seen is None else seen.facts
+        self._origins = Origins(connection, places, seen)
         self._prices = prices
         self._slots = slots
         self._stored: dict[str, tuple[FactRow, int]] = {}
@@ -79,7 +88,10 @@ class _Desk:
     def take(self, sheets: Sequence[Packed]) -> None:
         """Merge facts with what is stored, or was taken before."""
         rows = self._origins.rows([origin for sheet in sheets for origin in sheet.origins])
-        self._look_up({row[0] for sheet in sheets for row in sheet.rows})
+        keys = {row[0] for sheet in sheets for row in sheet.rows}
+        self._look_up(perhaps_known(keys, self._seen))
+        if self._seen is not None:
+            self._seen |= keys
         first = 0
         for sheet in sheets:
             self._take(sheet, rows[first : first + len(sheet.origins)])

@@ -7,14 +7,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemhq_agents.ledger.chunks import chunks, marks
+from telemhq_agents.ledger.seen import perhaps_known
 from telemhq_agents.usage import Source
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from telemhq_agents.ledger.packing import Origin
     from telemhq_agents.ledger.places import Places
+    from telemhq_agents.ledger.seen import Seen
 
 
 class OriginRow(NamedTuple):
@@ -40,8 +43,11 @@ class Origins:
     `turns_known` are the turns, of those asked for, that had an origin before.
     """
 
-    def __init__(self, connection: sqlite3.Connection, places: Places) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, places: Places, seen: Seen | None = None
+    ) -> None:
         self._connection = connection
+        self._seen = None if seen is None else seen.turns_of_origins
         self._places = places
         self._named: dict[int, OriginRow] = {}
         self.turns_known: set[str] = set()
@@ -52,7 +58,10 @@ class Origins:
     def rows(self, origins: Sequence[Origin]) -> list[int]:
         """Return the row of each origin, in their order."""
         wanted = [self._stored(origin) for origin in origins]
-        known = self._known({row.turn_key for row in wanted})
+        turn_keys = {row.turn_key for row in wanted}
+        known = self._known(perhaps_known(turn_keys, self._seen))
+        if self._seen is not None:
+            self._seen |= turn_keys
         self.turns_known.update(row.turn_key for row in known)
         new = []
         for row in wanted:
@@ -86,7 +95,7 @@ class Origins:
             self._places.row(origin.place),
         )
 
-    def _known(self, turn_keys: set[str]) -> dict[OriginRow, int]:
+    def _known(self, turn_keys: AbstractSet[str]) -> dict[OriginRow, int]:
         known: dict[OriginRow, int] = {}
         for some in chunks(turn_keys):
             found = self._connection.execute(

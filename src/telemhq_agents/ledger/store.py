@@ -14,7 +14,6 @@ from telemhq_agents import clock, locations
 from telemhq_agents.ledger import (
     activities,
     beside,
-    booking,
     destinations,
     locks,
     outbox,
@@ -24,6 +23,7 @@ from telemhq_agents.ledger import (
 )
 from telemhq_agents.ledger.connection import explained, open_connection, transaction
 from telemhq_agents.ledger.estimates import estimates
+from telemhq_agents.ledger.filling import Filling
 from telemhq_agents.ledger.records import Cursor, OutboxState
 from telemhq_agents.pricing import PricesInForce
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from telemhq_agents.destined import History
     from telemhq_agents.ledger.estimates import Estimate
     from telemhq_agents.ledger.records import Batch, Booked, DeviceFacts, OutboxCounts, OutboxRow
+    from telemhq_agents.ledger.seen import Seen
     from telemhq_agents.pricing import Prices
     from telemhq_agents.usage import Activity, SessionTotal, Source
 
@@ -61,6 +62,7 @@ class Ledger:
         self._connection = connection
         self._prices = prices
         self._in_force: PricesInForce | None = None
+        self._filling: Filling | None = None
         self._now_ms = now_ms
 
     @classmethod
@@ -147,14 +149,40 @@ class Ledger:
     def book(self, batch: Batch) -> Booked:
         """Book facts, turns and cursors in one transaction; what is known already adds nothing."""
         prices = self.prices()
-        with self.transaction():
-            return booking.book(
-                self._connection,
-                batch,
-                prices=prices,
-                slots=destinations.slots(self._connection),
-                now_ms=self._now_ms(),
-            )
+        with explained(self.path):
+            if self._filling is not None and self._connection.in_transaction:
+                return self._filling.book(lambda seen: self._booked(batch, prices, seen))
+            with transaction(self._connection):
+                return self._booked(batch, prices)
+
+    def _booked(self, batch: Batch, prices: Prices, seen: Seen | None = None) -> Booked:
+        from telemhq_agents.ledger import booking  # noqa: PLC0415 - once the readers are at work
+
+        return booking.book(
+            self._connection,
+            batch,
+            prices=prices,
+            slots=destinations.slots(self._connection),
+            now_ms=self._now_ms(),
+            seen=seen,
+        )
+
+    @contextmanager
+    def filling(self) -> Iterator[Callable[[], bool]]:
+        """Book the batches of a first reading in one step; yields what tells whether it goes on.
+
+        It ends with the reading, however that ends, or after `filling.MOST_FACTS` facts. Only a batch
+        that cannot be booked takes those before it along.
+        """
+        with explained(self.path):
+            self._filling = Filling.begun(self._connection)
+        try:
+            yield lambda: self._filling is not None and self._connection.in_transaction
+        finally:
+            step, self._filling = self._filling, None
+            if step is not None:
+                with explained(self.path):
+                    step.end()
 
     # Reading usage
 

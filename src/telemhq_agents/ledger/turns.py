@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from telemhq_agents.clock import quarter
 from telemhq_agents.ledger.chunks import chunks, marks
 from telemhq_agents.ledger.merging import TurnRow, merge_turns
+from telemhq_agents.ledger.seen import perhaps_known
 from telemhq_agents.usage import Source, TurnStatus
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from telemhq_agents.ledger.places import Places
+    from telemhq_agents.ledger.seen import Seen
     from telemhq_agents.ledger.slots import Slots
     from telemhq_agents.usage import Turn
 
@@ -40,15 +43,22 @@ class _StoredTurn(NamedTuple):
 
 
 def book(
-    connection: sqlite3.Connection, turns: Sequence[Turn], places: Places, slots: Slots
+    connection: sqlite3.Connection,
+    turns: Sequence[Turn],
+    places: Places,
+    slots: Slots,
+    seen: Seen | None = None,
 ) -> Entered:
-    """Book turns and return what became of them."""
-    known = _stored(connection, {turn.key for turn in turns})
+    """Book turns and return what became of them; `seen` as in `booking.book`."""
+    keys = {turn.key for turn in turns}
+    known = _stored(connection, perhaps_known(keys, None if seen is None else seen.turns))
+    if seen is not None:
+        seen.turns.update(keys)
     current = {key: stored.row for key, stored in known.items()}
     for turn in turns:
-        seen = _row(turn, places.row(turn.place))
+        told = _row(turn, places.row(turn.place))
         stored = current.get(turn.key)
-        current[turn.key] = seen if stored is None else merge_turns(stored, seen)
+        current[turn.key] = told if stored is None else merge_turns(stored, told)
     new = {key: row for key, row in current.items() if key not in known}
     changed = [row for key, row in current.items() if key in known and row != known[key].row]
     connection.executemany(_PUT, (_placed(row, slots, None) for row in new.values()))
@@ -92,7 +102,7 @@ def _counts_at(row: TurnRow) -> int:
     return row.started_ms if row.ended_ms is None else row.ended_ms
 
 
-def _stored(connection: sqlite3.Connection, keys: set[str]) -> dict[str, _StoredTurn]:
+def _stored(connection: sqlite3.Connection, keys: AbstractSet[str]) -> dict[str, _StoredTurn]:
     found: dict[str, _StoredTurn] = {}
     for some in chunks(keys):
         rows = connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import astuple
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -12,13 +13,21 @@ from urllib.parse import urlsplit
 import typer
 
 from telemhq_agents.errors import SettingsError
-from telemhq_cli.commands.options import AsJson  # noqa: TC001 - read by Typer
-from telemhq_cli.render.output import note, say, show_json
+from telemhq_cli.commands.options import AsCsv, AsJson  # noqa: TC001 - read by Typer
+from telemhq_cli.render.copied import copied_tables
+from telemhq_cli.render.output import Form, form_of, note, say, show_json, show_table
+from telemhq_cli.render.plans import planned_accounts
+from telemhq_cli.render.progress import counting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from server_stub.settings import Settings
+    from server_stub.store.plans import PlannedAccount
 
 app = typer.Typer(no_args_is_help=True, help="A server of your own.")
+plan = typer.Typer(no_args_is_help=True, help="What the accounts of a server of yours may do.")
+app.add_typer(plan, name="plan")
 Database = Annotated[
     str | None,
     typer.Option(
@@ -66,6 +75,12 @@ def run(
         typer.Option("--port", metavar="NUMBER", help="0 takes a free one [env: TELEMHQ_PORT]."),
     ] = None,
     database: Database = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", metavar="NUMBER", min=1, help="Server processes; several need PostgreSQL."
+        ),
+    ] = 1,
 ) -> None:
     """Run the server until it is stopped; prints its URL once it listens."""
     given = {
@@ -76,7 +91,75 @@ def run(
     settings = _settings(given)
     from server_stub.run import serve  # noqa: PLC0415 - an extra, and 500 ms of it
 
-    serve(settings, ready=_announce)
+    serve(settings, ready=_announce, workers=workers)
+
+
+@app.command("migrate-database")
+def migrate_database(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The database that has it all.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="An empty one.")],
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Copy a server's database into an empty one.
+
+    Such as from SQLite to PostgreSQL. Stop the server first. Everything is copied or nothing; counts and sums are compared at the end.
+
+    Example: telemhq server migrate-database ~/telemhq.sqlite3 postgresql://telemhq@db/telemhq
+    """
+    origin, goal = (
+        _settings({"TELEMHQ_DATABASE_URL": address}).database_url for address in (source, target)
+    )
+    from server_stub.store.copying import copy_database  # noqa: PLC0415 - an extra, and 500 ms of it
+
+    with counting("Copying") as told:
+        copied = copy_database(origin, goal, told)
+    show_table(
+        copied_tables([astuple(one) for one in copied]),
+        form_of(as_json=as_json, as_csv=as_csv),
+        copied,
+    )
+    note("", f"Next: {run_command(target)}")
+
+
+@plan.command("list")
+def list_plans(database: Database = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """List every account of a server with its plan."""
+    settings = _settings({"TELEMHQ_DATABASE_URL": database})
+    from server_stub.planning import accounts_with_plans  # noqa: PLC0415 - an extra
+
+    _show_plans(accounts_with_plans(settings), form_of(as_json=as_json, as_csv=as_csv))
+
+
+@plan.command("set")
+def set_plan(
+    account: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACCOUNT",
+            help="A team's name, the e-mail address of a personal account's owner, an id, or"
+            " `everybody`.",
+        ),
+    ],
+    name: Annotated[str, typer.Argument(metavar="PLAN", help="free, pro, team or unlimited.")],
+    database: Database = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Give an account another plan; it holds from the next ping on.
+
+    A smaller plan takes nothing away at once but runs that it keeps no more. New accounts have the
+    plan that TELEMHQ_DEFAULT_PLAN names.
+    """
+    settings = _settings({"TELEMHQ_DATABASE_URL": database})
+    from server_stub.planning import give_plan  # noqa: PLC0415 - an extra
+
+    _show_plans(give_plan(settings, account, name), form_of(as_json=as_json, as_csv=as_csv))
+
+
+def _show_plans(found: Sequence[PlannedAccount], form: Form) -> None:
+    rows = [(str(one.id), one.kind, one.name, one.owner, one.plan) for one in found]
+    show_table(planned_accounts(rows), form)
 
 
 def _announce(url: str) -> None:

@@ -67,6 +67,7 @@ def invite(
     say(f"{invitation.email} is invited to {invitation.team_name} as {invitation.role}.")
     say(f"Good until {invitation.expires_at}. Pass this on, it is shown only once:")
     say("", f"  telemhq team accept {invitation.link}")
+    say("", "It is mailed to them too, where the server sends mail.")
 
 
 @app.command()

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telemhq_cli.commands import session
+from telemhq_agents.errors import NoSuchRouteError
+from telemhq_cli.commands import (
+    session,
+    tracker_file,
+    tracker_rules,
+    tracker_schedule,
+    tracker_showing,
+)
 from telemhq_cli.commands.confirm import agree
 from telemhq_cli.commands.options import (
     AsCsv,
@@ -18,13 +26,26 @@ from telemhq_cli.commands.options import (
     TrackerName,
     at_most_one,
 )
+from telemhq_cli.render import judging as rendered
 from telemhq_cli.render import nouns
-from telemhq_cli.render.output import form_of, say, show_json, show_pairs, show_table
+from telemhq_cli.render.output import (
+    form_of,
+    note,
+    say,
+    show_json,
+    show_pairs,
+    show_table,
+    show_text,
+)
 
 if TYPE_CHECKING:
+    from telemhq_agents.contract.judging import Transition
     from telemhq_agents.contract.resources import Tracker
+    from telemhq_agents.contract.rules import Rules
+    from telemhq_cli.commands.session import Session
 
 app = typer.Typer(no_args_is_help=True, help="Trackers; each has a ping URL of its own.")
+SHOWN_CHANGES = 5
 NewName = Annotated[
     str, typer.Argument(metavar="NAME", help="What it is called, 1 to 100 letters.")
 ]
@@ -56,10 +77,25 @@ def list_(
 
 @app.command()
 def show(tracker: TrackerName, as_json: AsJson = False, profile: ProfileName = None) -> None:
-    """Show one tracker."""
+    """Show a tracker, its rules and its latest changes of state."""
     with session.opened(profile) as here:
         found = here.tracker(tracker)
-    _show(found, as_json=as_json)
+        try:
+            judged_by, latest = _judged(here, found)
+        except NoSuchRouteError as error:  # a tracker can be shown without
+            note(f"telemhq: {error.message}")
+            _show(found, as_json=as_json)
+            return
+    if as_json:
+        show_json({**asdict(found), "rules": judged_by, "transitions": latest})
+        return
+    show_pairs([*nouns.tracker(found), *rendered.rules(judged_by, found.schedule)])
+    if judged_by.assertions:
+        say("", "Assertions:")
+        show_text(rendered.assertions(judged_by.assertions))
+    if latest:
+        say("", "Latest changes of its state:")
+        show_text(rendered.transitions(latest))
 
 
 @app.command()
@@ -144,6 +180,13 @@ def runs(
     show_table(nouns.runs(found), form_of(as_json=as_json, as_csv=as_csv), found)
 
 
+def _judged(here: Session, tracker: Tracker) -> tuple[Rules, list[Transition]]:
+    from telemhq_agents.delivery import judging  # noqa: PLC0415 - httpx: 90 ms
+
+    latest = judging.transitions(here.api, tracker.id, limit=SHOWN_CHANGES)
+    return judging.rules(here.api, tracker.id).rules, latest.transitions
+
+
 def _change(
     tracker: str,
     *,
@@ -168,3 +211,9 @@ def _show(tracker: Tracker, *, as_json: bool, next_step: str = "") -> None:
 
 def _quoted(name: str) -> str:
     return shlex.quote(name)
+
+
+app.add_typer(tracker_schedule.app, name="schedule")
+tracker_rules.add_to(app)
+tracker_file.add_to(app)
+tracker_showing.add_to(app)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.main import get_command
 
-from telemhq_agents import locations
-from telemhq_agents.errors import BrokenLedgerError, UsageError
+from telemhq_agents.errors import UsageError
 from telemhq_cli.commands.sparing import spare
+from telemhq_cli.mending import on_a_whole_ledger
 from telemhq_cli.render.output import note, say
 
 if TYPE_CHECKING:
@@ -24,8 +24,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "statusline": ("statusline",),
     "login": ("login", "logout", "whoami"),
     "tracker": ("tracker",),
+    "assertion": ("assertion",),
+    "webhook": ("webhook",),
+    "mail": ("mail",),
+    "status_page": ("status-page",),
+    "metrics_key": ("metrics-key",),
     "team": ("team",),
     "key": ("key",),
+    "plan": ("plan",),
     "agent": ("agent",),
     "codex": ("codex",),
     "claude": ("claude",),
@@ -92,13 +98,7 @@ def run(arguments: Sequence[str]) -> int:
     A ledger that turns out to be damaged is replaced, and the command run once more: whatever it
     did before can be repeated.
     """
-    try:
-        return _run(arguments)
-    except BrokenLedgerError:
-        from telemhq_cli.mending import mend  # noqa: PLC0415 - hardly ever needed
-
-        mend(locations.ours())
-    return _run(arguments)
+    return on_a_whole_ledger(lambda: _run(arguments))
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +9,13 @@ import typer
 
 from telemhq_agents.errors import UsageError
 from telemhq_agents.usage import Source
-from telemhq_cli.commands import background, period, repricing, scanning
-from telemhq_cli.commands import explain as explaining
 from telemhq_cli.commands.options import AsCsv, AsJson, ProfileName, at_most_one
+from telemhq_cli.commands.own_usage import DEFAULT_GROUPS, Filters, show, show_own
 from telemhq_cli.render import usage as shown
-from telemhq_cli.render.output import Form, form_of, show_json, show_table, show_text
+from telemhq_cli.render.output import Form, form_of, show_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from telemhq_agents.contract.usage_report import UsageReport
-    from telemhq_agents.ledger.estimates import Estimate
 
 
 class Group(StrEnum):
@@ -37,8 +32,7 @@ class Group(StrEnum):
     TRACKER = "tracker"
 
 
-DEFAULT_GROUPS = (Group.PROJECT, Group.MODEL)
-DEFAULT_TEAM_GROUPS = (Group.MEMBER, Group.PROJECT, Group.MODEL)
+DEFAULT_TEAM_GROUPS = (Group.MEMBER.value, *DEFAULT_GROUPS)
 
 
 Local = Annotated[
@@ -107,6 +101,8 @@ def usage(  # noqa: PLR0917 - one for each option
         narrowed = (by, source, since, until, timezone)
         if mine or team_wide or reprice or with_background or any(narrowed):
             raise UsageError("--explain goes with --json and --csv alone.")
+        from telemhq_cli.commands import explain as explaining  # noqa: PLC0415 - for this alone
+
         explaining.show(explain, form)
         return
     if not (mine or team_wide):
@@ -114,7 +110,7 @@ def usage(  # noqa: PLR0917 - one for each option
             raise UsageError("--account and --profile need --mine or --team.")
         at_most_one(reprice=reprice, with_background=with_background)
         filters = Filters(source, since, until, timezone)
-        _show_local(groups, form, filters, reprice=reprice, with_background=with_background)
+        show_own(groups, form, filters, reprice=reprice, with_background=with_background)
         return
     for option, asked in (("--reprice", reprice), ("--with-background", with_background)):
         if asked:
@@ -132,11 +128,11 @@ def usage(  # noqa: PLR0917 - one for each option
 
         default = DEFAULT_TEAM_GROUPS if team_wide else DEFAULT_GROUPS
         if groups or form is not Form.TEXT:
-            _show(report, groups or default, form, shown.sent_without_cost)
+            show(report, groups or default, form, shown.sent_without_cost)
         elif team_wide:
             _show_team(report, here.account.name)
         else:
-            _show(report, default, form, shown.sent_without_cost)
+            show(report, default, form, shown.sent_without_cost)
 
 
 def _groups(by: list[Group] | None) -> tuple[str, ...]:
@@ -145,69 +141,6 @@ def _groups(by: list[Group] | None) -> tuple[str, ...]:
     if repeated:
         raise UsageError(f"--by {repeated[0]} is given twice.")
     return groups
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What of all usage a report is about."""
-
-    source: Source | None
-    since: str | None
-    until: str | None
-    timezone: str | None
-
-    def as_query(self) -> dict[str, str]:
-        """Return the filters as the server's query parameters."""
-        given = {
-            "source": self.source.value if self.source else None,
-            "since": self.since,
-            "until": self.until,
-            "timezone": self.timezone,
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
-
-def _show_local(
-    groups: tuple[str, ...], form: Form, filters: Filters, *, reprice: bool, with_background: bool
-) -> None:
-    zone = period.zone_in_use(filters.timezone)
-    since_ms = period.since_ms(filters.since, zone)
-    until_ms = period.until_ms(filters.until, zone)
-    sources = tuple(Source) if filters.source is None else (filters.source,)
-    with scanning.read_logs(sources) as ledger:
-        during = period.During(since_ms, until_ms, zone.key, filters.source)
-        if reprice:
-            repricing.show(ledger, groups, form, during)
-            return
-
-        def report(group_by: tuple[str, ...]) -> UsageReport:
-            return ledger.usage(group_by, **asdict(during))
-
-        guessed = ledger.estimates(since_ms=since_ms, until_ms=until_ms, source=filters.source)
-        if with_background:
-            background.show(ledger, during, report, groups or DEFAULT_GROUPS, form, guessed)
-            return
-        empty = shown.nothing_in(scanning.places(sources))
-        _show(report, groups or DEFAULT_GROUPS, form, shown.without_price, empty, guessed)
-
-
-def _show(  # noqa: PLR0917 - what a report has beside its figures
-    report: shown.Report,
-    groups: tuple[str, ...],
-    form: Form,
-    told: shown.Footnote,
-    empty: str = shown.NO_USAGE,
-    estimates: Sequence[Estimate] | None = None,
-) -> None:
-    asked = report(tuple(str(group) for group in groups))
-    match form:
-        case Form.JSON:
-            show_json(shown.document(report, asked, estimates))
-        case Form.CSV:
-            show_table(shown.for_programs(asked, shown.by_model(report, asked)), form)
-        case Form.TEXT:
-            table = shown.with_notes(report, asked, told, empty=empty)
-            show_text(replace(table, notes=(*table.notes, *shown.estimated(estimates or ()))))
 
 
 def _show_team(report: shown.Report, team: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from telemhq_agents.contract.amounts import nano
+from telemhq_agents.contract.resources import TrackerState
 from telemhq_cli.render.table import Column, Table
 from telemhq_cli.render.words import duration, moment, money, whole
 
@@ -31,8 +32,18 @@ def trackers(found: Sequence[Tracker]) -> Table:
         Column("last_run_at", "Last run", moment, copied=True),
         Column("last_status", "Status", spare=2),
         Column("owner", "Owner", spare=3),
+        Column("schedule", "Schedule", is_detail=True),
+        Column("due_at", "Due", moment, is_detail=True, copied=True),
+        Column("failing_since", "Failing since", moment, is_detail=True, copied=True),
+        Column("cause", "Why", is_detail=True),
     )
-    rows = [(t.name, t.id, t.state, t.runs, t.last_run_at, t.last_status, t.owner) for t in found]
+    rows = [
+        (
+            *(t.name, t.id, t.state, t.runs, t.last_run_at, t.last_status, t.owner),
+            *(t.schedule, t.due_at, t.failing_since, t.cause),
+        )
+        for t in found
+    ]
     return Table(columns, rows, empty="No trackers yet. Next: telemhq tracker create NAME")
 
 
@@ -42,20 +53,30 @@ def tracker(one: Tracker) -> list[tuple[str, object]]:
         ("Name", one.name),
         ("Id", one.id),
         ("Ping URL", one.ping_url),
-        ("State", one.state),
+        ("State", _state(one)),
         ("Owner", one.owner),
         ("Runs", whole(one.runs)),
         ("Last run", f"{moment(one.last_run_at)} {one.last_status}".strip() or "none yet"),
+        *([("Next ping", moment(one.due_at))] if one.due_at else []),
         ("Created", moment(one.created_at)),
     ]
+
+
+def _state(one: Tracker) -> str:
+    """Say how a tracker is doing, and since when and why where that is bad."""
+    if one.state is not TrackerState.FAILING:
+        return one.state.value
+    since = f" since {moment(one.failing_since)}" if one.failing_since else ""
+    return f"{one.state.value}{since}: {one.cause}" if one.cause else f"{one.state.value}{since}"
 
 
 def runs(found: Sequence[Run]) -> Table:
     """Return runs as a table."""
     columns = (
         Column("received_at", "Received", moment, copied=True),
-        Column("kind", "Kind", spare=2),
+        Column("kind", "Kind", is_detail={run.kind for run in found} <= {"run"}, spare=2),
         Column("status", "Status"),
+        Column("outcome", "Judged", is_detail={run.outcome for run in found} <= {"", "passed"}),
         Column("ended", "Ended"),
         Column("project", "Project"),
         Column("model", "Model"),
@@ -65,7 +86,8 @@ def runs(found: Sequence[Run]) -> Table:
     )
     rows = [
         (
-            *(run.received_at, run.kind, run.status, ended(run), run.project, run.model),
+            *(run.received_at, run.kind, run.status, run.outcome, ended(run), run.project),
+            run.model,
             *(run.total_tokens, run.cost_usd, run.duration_ms),
         )
         for run in found

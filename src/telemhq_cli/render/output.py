@@ -37,6 +37,11 @@ def show_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
 
+def show_document(text: str) -> None:
+    """Print a text to the letter, for a file."""
+    sys.stdout.write(text)
+
+
 def show_table(table: Table, form: Form, document: object = None) -> None:
     """Print a table in one of its forms; `document` is what JSON shows instead of its rows."""
     match form:
@@ -92,6 +97,7 @@ __all__ = [
     "note",
     "say",
     "show_csv",
+    "show_document",
     "show_json",
     "show_pairs",
     "show_table",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from telemhq_cli.render.output import is_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PATIENCE_S = 1.0
 
@@ -39,6 +39,31 @@ def patience(text: str) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
         if said:
             _write("\r\x1b[K")
+
+
+@contextmanager
+def counting(text: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on stderr while something is counted; nothing where nobody watches.
+
+    Lends what is to be told: of what, how many are done, how many there are.
+    """
+    if not is_terminal():
+        yield lambda _what, _done, _all: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - rich: 60 ms
+    from rich.progress import (  # noqa: PLC0415 - same
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text)
+        yield lambda what, done, of: bar.update(
+            task, description=f"{text} {what}", completed=done, total=of
+        )
 
 
 def _write(text: str) -> None:

@@ -63,3 +63,14 @@ def duration(ms: int | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def span(ms: int) -> str:
+    """Write a span that somebody chose, exactly: 90 s is 1 min 30 s."""
+    units = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms"))
+    parts = []
+    for size, unit in units:
+        count, ms = divmod(ms, size)
+        if count:
+            parts.append(f"{whole(count)} {unit}")
+    return " ".join(parts) or "none"

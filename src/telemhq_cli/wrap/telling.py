@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 RECORDED, KEPT, REFUSED, LOST = "recorded", "kept", "refused", "lost"
 WITHHELD = "withheld"
 EXIT_CODES = {RECORDED: 0, KEPT: 0, REFUSED: 5, LOST: 6}
-TOOK_NOTHING = frozenset({0, 408, 425, 429, 503})
+TOOK_NOTHING = frozenset({0, 402, 408, 425, 429, 503})
 """Statuses (0: no answer) after which a ping that never left may be sent to anybody again."""
 GONE = frozenset({404, 410})
 """Statuses by which a server says that no tracker is at this URL (any more)."""

@@ -106,12 +106,19 @@ def serving(path: Path, initialised: tuple[Path, str]) -> Iterator[RunningServer
     """Run a real server in a thread, on a database of its own."""
     template, api_key = initialised
     shutil.copyfile(template, path)
+    with running(Settings(f"sqlite:///{path}", port=0), api_key) as live:
+        yield live
+
+
+@contextmanager
+def running(settings: Settings, api_key: str) -> Iterator[RunningServer]:
+    """Run a real server in a thread, with settings of the test's own."""
     listening: Queue[str] = Queue()
-    running, bound = make_server(Settings(f"sqlite:///{path}", port=0), listening.put)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]})
+    made, bound = make_server(settings, listening.put)
+    thread = threading.Thread(target=made.run, kwargs={"sockets": [bound]})
     thread.start()
     yield RunningServer(listening.get(timeout=20), api_key)
-    running.should_exit = True
+    made.should_exit = True
     thread.join(20)
     assert not thread.is_alive()
 
@@ -119,5 +126,5 @@ def serving(path: Path, initialised: tuple[Path, str]) -> Iterator[RunningServer
 @pytest.fixture
 def server(tmp_path: Path, initialised: tuple[Path, str]) -> Iterator[RunningServer]:
     """A real server in a thread, on a database of its own, with an owner, ada@example.com."""
-    with serving(tmp_path / "server.sqlite3", initialised) as running:
-        yield running
+    with serving(tmp_path / "server.sqlite3", initialised) as live:
+        yield live
