@@ -64,7 +64,7 @@ fmt: venv
 
 bench: venv
 	@$(BIN)/python -m bench.client
-	@$(BIN)/python -m bench.server
+	@$(BIN)/python -m bench.server --runs 100000 --rounds 1
 
 bench-logs: venv ## reading local logs, beside ccusage and tokscale
 	@$(BIN)/python -m bench.logs $(if $(MB),--mb $(MB)) $(ARGS)

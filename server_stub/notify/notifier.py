@@ -55,7 +55,7 @@ class Means:
     tls: ssl.SSLContext
     seconds: float = webhook.SECONDS
     clock: Callable[[], int] = present_ms
-    dice: Callable[[], float] = random.random
+    dice: Callable[[], float] = random.SystemRandom().random
 
 
 @dataclass(slots=True)

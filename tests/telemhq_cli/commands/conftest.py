@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import io
 import json
 import shutil
@@ -59,6 +60,9 @@ class CommandLine:
             patch.setattr("sys.stdin", io.StringIO(given))
             self._capture.readouterr()
             ended = entry.main()
+        # A process that ends leaves its garbage lie; this one goes on.
+        gc.unfreeze()
+        gc.enable()
         out, err = self._capture.readouterr()
         done = Done(ended, out, err)
         assert code is None or ended == code, done
