@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from claude_code_hooks import sighting
 from claude_code_hooks.costs import Costs
 from claude_code_hooks.decode import SYNTHETIC_MODEL, Line, Message, Usage, opening_of
-from claude_code_hooks.moments import told_ms
 from claude_code_hooks.sighting import OF_COPY, OF_SIDECHAIN
 from claude_code_hooks.turns import STILL_WORKING, Turns
+from telemhq_agents.clock import told_ms
 from telemhq_agents.usage import Place, Source, UsageFact
 
 if TYPE_CHECKING:

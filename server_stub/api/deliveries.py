@@ -12,6 +12,7 @@ from server_stub.api import refusals
 from server_stub.api.caller import CurrentAccount, CurrentCaller, CurrentStore, require
 from server_stub.api.documented import refusing
 from server_stub.api.texts import Cursor
+from server_stub.domain.channel import WEBHOOK_KINDS
 from server_stub.domain.membership import Action, Membership, changing, may, seeing
 from server_stub.domain.naming import read_id
 from server_stub.domain.problem import ProblemError
@@ -36,7 +37,7 @@ router = APIRouter(tags=["alerts"])
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 1000
-KINDS = {Medium.MAIL: deliveries.MAIL_KINDS, Medium.WEBHOOK: deliveries.WEBHOOK_KINDS}
+KINDS = {Medium.MAIL: deliveries.MAIL_KINDS, Medium.WEBHOOK: WEBHOOK_KINDS}
 
 
 def found_delivery(

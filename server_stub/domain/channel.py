@@ -16,9 +16,7 @@ from telemhq_agents.contract.problem import Problem
 from telemhq_agents.contract.rules import Channel, ChannelKind
 from telemhq_agents.errors import UsageError
 
-WEBHOOK_KINDS = frozenset(
-    {ChannelKind.WEBHOOK, ChannelKind.GENERIC, ChannelKind.SLACK, ChannelKind.DISCORD}
-)
+WEBHOOK_KINDS = tuple(kind.value for kind in ChannelKind if kind is not ChannelKind.EMAIL)
 SIGNED_KINDS = frozenset({ChannelKind.WEBHOOK, ChannelKind.GENERIC})
 """Slack and Discord don't look at signatures: their URL is the secret."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from server_stub.domain.channel import unsubscribe_token
+from server_stub.domain.channel import WEBHOOK_KINDS, unsubscribe_token
 from server_stub.domain.delivery import NO_MAIL_SERVER, Attempt
 from server_stub.notify import mail, webhook
 from server_stub.notify.letters import letter
@@ -117,7 +117,7 @@ class Notifier:
         self._given = means
         self._more = more
         self._lanes = (
-            _Lane(deliveries.WEBHOOK_KINDS, WEBHOOKS_AT_ONCE),
+            _Lane(WEBHOOK_KINDS, WEBHOOKS_AT_ONCE),
             _Lane(deliveries.MAIL_KINDS, MAILS_AT_ONCE),
         )
         self._changed = threading.Condition()
@@ -274,5 +274,5 @@ def _nowhere(delivery: StoredDelivery, channel: StoredChannel | None) -> str:
         return channels.REMOVED
     if channel.unsubscribed_ms is not None:
         return channels.UNSUBSCRIBED
-    removed = channel.removed_ms is not None and channel.kind in deliveries.WEBHOOK_KINDS
+    removed = channel.removed_ms is not None and channel.kind in WEBHOOK_KINDS
     return channels.REMOVED if removed else ""

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row
 
 MAIL_KINDS = (ChannelKind.EMAIL.value, SUMMARY_KIND)
-WEBHOOK_KINDS = tuple(kind.value for kind in ChannelKind if kind is not ChannelKind.EMAIL)
 INVITATION_EVENT = "invitation"
 SECRET_FIELD = "link"  # noqa: S105 - the name of the field, not what it holds
 """What mail must not be kept with, once it is done: whoever reads it could accept."""

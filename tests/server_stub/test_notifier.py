@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
+from server_stub.domain.channel import WEBHOOK_KINDS
 from server_stub.domain.delivery import (
     DAY_MS,
     LEASE_MS,
@@ -185,10 +186,10 @@ def test_a_worker_that_dies_between_claim_and_send_is_followed_by_another(post: 
         post.outbox.note(failed())
         store = post.outbox.store
         with store.read() as connection:
-            due = deliveries.due(connection, deliveries.WEBHOOK_KINDS, NOW_MS, 10)
+            due = deliveries.due(connection, WEBHOOK_KINDS, NOW_MS, 10)
         (claimed,) = store.write(
             lambda connection: deliveries.claim(
-                connection, due, deliveries.WEBHOOK_KINDS, "the dead one", NOW_MS
+                connection, due, WEBHOOK_KINDS, "the dead one", NOW_MS
             )
         )
         notifier = post.notifier()
@@ -205,11 +206,9 @@ def test_a_worker_that_dies_between_claim_and_send_is_followed_by_another(post: 
 def claimed_by(post: Post, worker: str) -> deliveries.StoredDelivery:
     store = post.outbox.store
     with store.read() as connection:
-        due = deliveries.due(connection, deliveries.WEBHOOK_KINDS, post.clock.ms, 10)
+        due = deliveries.due(connection, WEBHOOK_KINDS, post.clock.ms, 10)
     (claimed,) = store.write(
-        lambda connection: deliveries.claim(
-            connection, due, deliveries.WEBHOOK_KINDS, worker, post.clock.ms
-        )
+        lambda connection: deliveries.claim(connection, due, WEBHOOK_KINDS, worker, post.clock.ms)
     )
     return claimed
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from server_stub.domain.channel import WEBHOOK_KINDS
 from server_stub.notify.lines import Dialler
 from server_stub.notify.notifier import Means, Notifier
 from server_stub.settings import Settings
@@ -80,7 +81,7 @@ class Story:
         }
 
     def claim_and_die(self) -> None:
-        store, kinds = self.outbox.store, deliveries.WEBHOOK_KINDS
+        store, kinds = self.outbox.store, WEBHOOK_KINDS
         with store.read() as connection:
             due = deliveries.due(connection, kinds, self.now_ms, 5)
         if due:
