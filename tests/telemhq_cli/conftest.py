@@ -80,8 +80,8 @@ def handler_of(server: PingServer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            self._take()
-            self._say(server.status, server.answer)
+            if self._take():
+                self._say(server.status, server.answer)
 
         def do_GET(self) -> None:
             self._take()
@@ -92,13 +92,18 @@ def handler_of(server: PingServer) -> type[BaseHTTPRequestHandler]:
                 told["capabilities"] = server.capabilities  # type: ignore[assignment]
             self._say(200, told)
 
-        def _take(self) -> None:
+        def _take(self) -> bool:
+            """Keep a request; not one whose sender died in the middle of it."""
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
+            if len(body) < length:
+                self.close_connection = True
+                return False
             headers = {name.lower(): value for name, value in self.headers.items()}
             server.requests.append(Request(self.command, self.path, headers, body))
             if server.hangs or (server.posts_hang and self.command == "POST"):
                 server.released.wait(30)
+            return True
 
         def _say(self, status: int, document: dict[str, Any]) -> None:
             data = json.dumps(document).encode()
