@@ -180,7 +180,7 @@ def _add_part(connection: Connection, filled: Filled, owner: int, part: range, e
         "has_cost": "true",
         "has_duration": "true",
         **FIGURES,
-        "payload": payload if is_sqlite else f"({payload})::jsonb",
+        "payload": payload if is_sqlite else f"({payload})::json",
         "outcome": "'passed'",
         "verdicts": (
             '\'[{"assertion":"a1","path":"cost_usd","operator":"less_than","severity":"fail",'

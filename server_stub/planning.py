@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server_stub.domain.plan import parse_plan
+from server_stub.domain.plan import PLANS, parse_plan
 from server_stub.store import plans
 from server_stub.store.engine import Store, database_url
 from server_stub.store.migrate import upgrade
 from telemhq_agents.errors import SettingsError, UsageError
+from telemhq_agents.nearest import missed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,8 @@ def give_plan(settings: Settings, account: str, plan: str) -> list[PlannedAccoun
     try:
         name = parse_plan(plan)
     except ValueError as error:
-        raise UsageError(f"There is no plan {plan!r}: {error}.", TO_SEE_THEM) from error
+        said = missed(f"There is no plan {plan!r}: {error}", plan, PLANS)
+        raise UsageError(said, TO_SEE_THEM) from error
     with _open(settings) as store:
         if account == EVERYBODY:
             store.write(lambda connection: plans.put_everybody_on(connection, name))
@@ -54,7 +56,11 @@ def _one_called(store: Store, account: str) -> PlannedAccount:
     with store.read() as connection:
         found = plans.accounts_called(connection, account)
     if not found:
-        raise UsageError(f"There is no account {account!r}.", TO_SEE_THEM)
+        with store.read() as connection:
+            known = [
+                text for one in plans.all_accounts(connection) for text in (one.name, one.owner)
+            ]
+        raise UsageError(missed(f"There is no account {account!r}", account, known), TO_SEE_THEM)
     if len(found) > 1:
         ids = ", ".join(str(one.id) for one in found)
         raise UsageError(f"{len(found)} accounts are called {account!r}.", f"name an id: {ids}")

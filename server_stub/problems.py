@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
 from server_stub.domain.problem import ProblemError
+from server_stub.near_fields import hint
 from telemhq_agents.contract.problem import MEDIA_TYPE, FieldProblem, Problem
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 RETRY_AFTER_SECONDS = 2
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+UNKNOWN_FIELD = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+"""What pydantic calls a name that a model, or a dataclass, does not know."""
 LOG = logging.getLogger("telemhq.server")
 
 STATUS_PROBLEMS = {
@@ -71,10 +75,10 @@ def status_problem(status: int, detail: str = "") -> Problem:
     return Problem(type=slug, title=title, status=status, detail=detail, next=step)
 
 
-def validation_problem(error: RequestValidationError) -> Problem:
-    """Return the problem that names every refused field of an API request."""
+def validation_problem(error: RequestValidationError, route: object = None) -> Problem:
+    """Return the problem that names every refused field of an API request to a route."""
     refused = [
-        FieldProblem(".".join(str(part) for part in item["loc"]), item["msg"])
+        FieldProblem(".".join(str(part) for part in item["loc"]), _said(item, route))
         for item in error.errors()
     ]
     return Problem(
@@ -85,6 +89,14 @@ def validation_problem(error: RequestValidationError) -> Problem:
         next="correct the fields named in errors and send the request again",
         errors=refused,
     )
+
+
+def _said(item: dict[str, Any], route: object) -> str:
+    """Say what is wrong with a field; of one that nobody knows, which may be meant."""
+    if item["type"] not in UNKNOWN_FIELD:
+        return str(item["msg"])
+    near = hint(route, item["loc"]) if isinstance(route, APIRoute) else ""
+    return f"there is no such field{near}"
 
 
 def _allowed(request: Request) -> list[str]:
@@ -112,8 +124,8 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     return problem_response(status_problem(error.status_code, detail), headers)
 
 
-async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
-    return problem_response(validation_problem(error))
+async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+    return problem_response(validation_problem(error, request.scope.get("route")))
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:

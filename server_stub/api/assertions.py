@@ -17,13 +17,12 @@ from server_stub.api.sound import SoundAssertion, SoundValue
 from server_stub.api.trackers import ChangeableTracker, SeenTracker
 from server_stub.domain.assertion import suggested
 from server_stub.domain.replay import replay
-from server_stub.domain.rules import MOST_ASSERTIONS
 from server_stub.domain.tracker_file import says_the_same
 from server_stub.store import past_runs
 from telemhq_agents.clock import monotonic_ns
 from telemhq_agents.contract import judging, routes
 from telemhq_agents.contract.judging import MOST_REPLAYED
-from telemhq_agents.contract.rules import Assertion, Operator, Rules, Severity
+from telemhq_agents.contract.rules import MOST_ASSERTIONS, Assertion, Operator, Rules, Severity
 
 router = APIRouter(tags=["assertions"])
 

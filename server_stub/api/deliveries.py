@@ -13,7 +13,7 @@ from server_stub.api.caller import CurrentAccount, CurrentCaller, CurrentStore, 
 from server_stub.api.documented import refusing
 from server_stub.api.texts import Cursor
 from server_stub.domain.channel import WEBHOOK_KINDS
-from server_stub.domain.membership import Action, Membership, changing, may, seeing
+from server_stub.domain.membership import Action, Caller, Membership, changing, may, seeing
 from server_stub.domain.naming import read_id
 from server_stub.domain.problem import ProblemError
 from server_stub.notify.letters import letter
@@ -61,19 +61,27 @@ Found = Annotated[tuple[LoggedDelivery, Membership], Depends(found_delivery)]
 async def seen_delivery(found: Found, caller: CurrentCaller) -> LoggedDelivery:
     """Return a delivery that the caller may see: of a tracker they see, or an invitation."""
     delivery, membership = found
-    invitation = delivery.delivery.tracker_id is None
-    own = delivery.owner_id == caller.user_id
-    require(membership, Action.SEE_INVITATIONS if invitation else seeing(own=own))
+    if not _is_own_test(delivery, caller):
+        invitation = delivery.delivery.tracker_id is None
+        own = delivery.owner_id == caller.user_id
+        require(membership, Action.SEE_INVITATIONS if invitation else seeing(own=own))
     return delivery
 
 
 async def repeatable_delivery(found: Found, caller: CurrentCaller) -> LoggedDelivery:
     """Return a delivery that the caller may have sent once more."""
     delivery, membership = found
-    invitation = delivery.delivery.tracker_id is None
-    own = delivery.owner_id == caller.user_id
-    require(membership, Action.INVITE if invitation else changing(own=own))
+    if not _is_own_test(delivery, caller):
+        invitation = delivery.delivery.tracker_id is None
+        own = delivery.owner_id == caller.user_id
+        require(membership, Action.INVITE if invitation else changing(own=own))
     return delivery
+
+
+def _is_own_test(delivery: LoggedDelivery, caller: Caller) -> bool:
+    """Tell whether the caller asked for this mail, to their own address."""
+    mail = delivery.delivery
+    return mail.event == deliveries.TEST_EVENT and mail.target == caller.email
 
 
 SeenDelivery = Annotated[LoggedDelivery, Depends(seen_delivery)]
@@ -107,10 +115,11 @@ def list_deliveries(
 ) -> DeliveryPage:
     """List what was sent or waits, newest first: of your trackers, everybody's for managers.
 
-    Managers and owners also see the mail that invites people.
+    Your own tests of mail are among them. Managers and owners also see the mail that invites people.
     """
     if not may(acting.membership.role, Action.SEE_ANY_TRACKER):
-        asked = replace(asked, owner_id=acting.caller.user_id)
+        caller = acting.caller
+        asked = replace(asked, owner_id=caller.user_id, own_address=caller.email)
     with store.read() as connection:
         found = delivery_log.page(connection, acting.account_id, asked, limit + 1)
     shown = [shapes.delivery(one) for one in found[:limit]]

@@ -9,9 +9,10 @@ from server_stub.domain.membership import Action, Membership, who_may
 from server_stub.domain.problem import ProblemError
 from telemhq_agents.contract.problem import FieldProblem, Problem
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 def key_missing() -> ProblemError:
@@ -160,17 +161,20 @@ def only_mine() -> ProblemError:
     return invalid("member", unread)
 
 
-def member_unknown(name: str) -> ProblemError:
+def member_unknown(name: str, known: Iterable[str]) -> ProblemError:
+    """Refuse the name of nobody; `known` are the e-mails of members whom the caller may see."""
     unread = UsageError(
-        f"{name!r} is no member of this account", "Give an e-mail of GET …/members, or 'me'."
+        f"{name!r} is no member of this account{did_you_mean(name, known)}",
+        "Give an e-mail of GET …/members, or 'me'.",
     )
     return invalid("member", unread)
 
 
-def tracker_unknown(name: str, *, everybody: bool) -> ProblemError:
+def tracker_unknown(name: str, known: Iterable[str], *, everybody: bool) -> ProblemError:
+    """Refuse the name of no tracker; `known` are the names of those that the caller may see."""
     whose = "this account" if everybody else "yours in this account"
     unread = UsageError(
-        f"{name!r} is no tracker of {whose}",
+        f"{name!r} is no tracker of {whose}{did_you_mean(name, known)}",
         "Give a name or an id that `telemhq tracker list` shows.",
     )
     return invalid("tracker", unread)

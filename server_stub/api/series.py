@@ -17,9 +17,11 @@ from server_stub.api.trackers import SeenTracker
 from server_stub.domain.dot_path import LONGEST_PATH
 from server_stub.domain.naming import read_id
 from server_stub.reports.archive import tracker_archive
+from server_stub.reports.breakdown import BreakdownQuestion, tracker_breakdown
 from server_stub.reports.fields import tracker_fields
 from server_stub.reports.series import SeriesQuestion, tracker_series
 from telemhq_agents.contract import routes
+from telemhq_agents.contract.breakdown import BREAKDOWN_SCHEMA, Breakdown
 from telemhq_agents.contract.series import (
     DEFAULT_CHARTED,
     MOST_CHARTED,
@@ -35,6 +37,13 @@ router = APIRouter(tags=["charts"])
 DEFAULT_DAYS = 90
 MOST_DAYS = 1000
 FieldText = Annotated[FilterText, Field(min_length=1, max_length=LONGEST_PATH)]
+Fields = Annotated[
+    list[FieldText] | None,
+    Query(
+        max_length=MOST_FIELDS,
+        description="Dot paths; without any, what the tracker's fields say is charted.",
+    ),
+]
 
 
 @router.get(
@@ -45,13 +54,7 @@ def show_series(  # noqa: PLR0917 - a parameter each
     tracker: SeenTracker,
     caller: CurrentCaller,
     store: CurrentStore,
-    field: Annotated[
-        list[FieldText] | None,
-        Query(
-            max_length=MOST_FIELDS,
-            description="Dot paths; without any, what the tracker's fields say is charted.",
-        ),
-    ] = None,
+    field: Fields = None,
     limit: Annotated[int, Query(ge=1, le=MOST_CHARTED)] = DEFAULT_CHARTED,
     project: Annotated[FilterText | None, Query(description="Only runs of this project.")] = None,
     width: Annotated[
@@ -70,6 +73,30 @@ def show_series(  # noqa: PLR0917 - a parameter each
         tracker.account_id, tracker.id, tuple(chosen), limit=limit, project=project, width=width
     )
     body = msgspec.json.encode(tracker_series(store, question))
+    return Response(body, media_type="application/json")
+
+
+@router.get(
+    routes.TRACKER_BREAKDOWN,
+    responses=refusing(401, 403, 404)
+    | {200: {"model": Breakdown, "description": BREAKDOWN_SCHEMA}},
+)
+def show_breakdown(
+    tracker: SeenTracker,
+    caller: CurrentCaller,
+    store: CurrentStore,
+    field: Fields = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_CHARTED)] = MOST_CHARTED,
+) -> Response:
+    """Add up fields over the latest `limit` runs of a tracker, project by project.
+
+    Runs are taken as they were sent, as in a chart: corrections are in usage reports.
+    """
+    for one in field or ():
+        checked_path(one)
+    chosen = tuple(dict.fromkeys(field or _charted(store, tracker, caller)))
+    question = BreakdownQuestion(tracker.account_id, tracker.id, chosen, limit)
+    body = msgspec.json.encode(tracker_breakdown(store, question))
     return Response(body, media_type="application/json")
 
 

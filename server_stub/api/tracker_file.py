@@ -117,7 +117,8 @@ def _reach(acting: Acting) -> Reach:
 def _named(known: Sequence[KnownTracker], names: Sequence[str]) -> list[KnownTracker]:
     for name in names:
         if not any(name in {one.name, str(one.id)} for one in known):
-            raise refusals.tracker_unknown(name, everybody=False)
+            names = [one.name for one in known]
+            raise refusals.tracker_unknown(name, names, everybody=False)
     return [one for one in known if one.name in names or str(one.id) in names]
 
 

@@ -2,7 +2,9 @@
 
 # Annotations are read at run time by FastAPI: no `from __future__ import annotations` here.
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Query, Response
@@ -49,8 +51,8 @@ class UsageTable(BaseModel):
     total: Figures
 
 
-class UsageQuery(BaseModel):
-    """What to report. A filter given more than once lets each of its values pass."""
+class UsageFilters(BaseModel):
+    """Whose usage, when, and of what. A filter given more than once lets each of its values pass."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,7 +60,6 @@ class UsageQuery(BaseModel):
     scope: Literal["mine", "team"] = Field(
         "mine", description="Your own usage, or the whole account's (managers and owners)."
     )
-    group_by: list[Groups] = Field([], description=f"Repeated or with commas: {', '.join(GROUPS)}.")
     since: Moment | None = Field(
         None,
         description="A date in `timezone`, from its first moment; or an RFC 3339 time with offset,"
@@ -79,6 +80,12 @@ class UsageQuery(BaseModel):
     tracker: FilterTexts = Field([], description="Only these trackers, by id or name.")
 
 
+class UsageQuery(UsageFilters):
+    """What to report, and by what it is broken down."""
+
+    group_by: list[Groups] = Field([], description=f"Repeated or with commas: {', '.join(GROUPS)}.")
+
+
 @router.get(
     routes.USAGE,
     responses=refusing(401, 403, 404) | {200: {"model": UsageTable, "description": SCHEMA}},
@@ -86,17 +93,26 @@ class UsageQuery(BaseModel):
 def report_usage(
     acting: CurrentAccount, store: CurrentStore, query: Annotated[UsageQuery, Query()]
 ) -> Response:
-    """Report runs, tokens, cost and failures by day, hour, model, project, member and so on.
+    """Report runs, tokens, cost and failures by day, week, month, hour, model, project, member and so on.
 
     Days are exact in every time zone, since 2012: they are whole numbers of UTC quarter-hours.
     Unnamed projects, models and sources are empty text.
     """
+    question, zone = question_of(acting, store, query, query.group_by)
+    body = as_json(usage_report(store, question, zone))
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def question_of(
+    acting: Acting, store: Store, query: UsageFilters, group_by: Sequence[str] = ()
+) -> tuple[UsageQuestion, ZoneInfo]:
+    """Return what a query asks of the sums, and in whose days. Raises the problem that it has."""
     everybody = query.scope == "team"
     acting.require(Action.SEE_TEAM_USAGE if everybody else Action.SEE_OWN_USAGE)
     with refusals.naming("timezone"):
         zone = find_zone(query.timezone or acting.membership.timezone)
     with refusals.naming("group_by"):
-        groups = read_groups(query.group_by)
+        groups = read_groups(group_by)
     with refusals.naming("since/until"):
         window = read_window(query.since, query.until, zone)
     question = UsageQuestion(
@@ -109,8 +125,7 @@ def report_usage(
         models=tuple(query.model),
         sources=tuple(query.source),
     )
-    body = as_json(usage_report(store, question, zone))
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    return question, zone
 
 
 def _members(store: Store, acting: Acting, asked: list[str], *, everybody: bool) -> tuple[int, ...]:
@@ -123,9 +138,10 @@ def _members(store: Store, acting: Acting, asked: list[str], *, everybody: bool)
         return (me.user_id,)
     with store.read() as connection:
         known = accounts.member_ids(connection, acting.account_id, wanted)
-    unknown = sorted(wanted - known.keys())
-    if unknown:
-        raise refusals.member_unknown(unknown[0])
+        unknown = sorted(wanted - known.keys())
+        if unknown:
+            everyone = accounts.emails(connection, acting.account_id).values()
+            raise refusals.member_unknown(unknown[0], everyone)
     return tuple(known.values())
 
 
@@ -141,7 +157,9 @@ def _trackers(
     for name in asked:
         with store.read() as connection:
             ids = trackers.ids_named(connection, acting.account_id, name, owner_id)
-        if not ids:
-            raise refusals.tracker_unknown(name, everybody=everybody)
+            if not ids:
+                seen = trackers.of_account(connection, acting.account_id, owner_id)
+                names = [one.name for one in seen]
+                raise refusals.tracker_unknown(name, names, everybody=everybody)
         found.extend(ids)
     return tuple(found)

@@ -6,6 +6,7 @@ docs/reference/rules.md is the user's page: which values are the same, and what 
 from __future__ import annotations
 
 import json
+import math
 import re
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,7 @@ def check(assertion: Assertion) -> None:
     value = assertion.value
     _check_kept(value)
     operator = assertion.operator
+    _check_finite(value)
     if operator in ORDERS and number_of(value) is None:
         raise RuleError("value", f"{operator.value} compares numbers, and this is {shown(value)}")
     if operator is Operator.ONE_OF:
@@ -97,6 +99,13 @@ def _check_kept(value: object) -> None:
         raise RuleError("value", "holds what JSON cannot: NaN, or a number that large")
     if len(text) > LARGEST_VALUE:
         raise RuleError("value", f"must not be longer than {LARGEST_VALUE:,} bytes of JSON")
+
+
+def _check_finite(value: object) -> None:
+    """Refuse a text that is written like a number beyond all that can be compared, such as 1e999."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, str) and _reads_as_number(one) and number_of(one) is None:
+            raise RuleError("value", f"{shown(one)} is beyond any number that can be compared")
 
 
 def _check_choices(value: object) -> None:
@@ -201,7 +210,10 @@ def _matches(pattern: Any) -> Compare:  # noqa: ANN401 - re2 has no types
 
 
 def number_of(value: object) -> Number | None:
-    """Return a number, or a text that is written like one, as a number; None for anything else."""
+    """Return a number, or a text that is written like one, as a number; None for anything else.
+
+    What is written like a number beyond 1.8e308 is none.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if not isinstance(value, str):
@@ -209,7 +221,14 @@ def number_of(value: object) -> Number | None:
     text = value.strip()
     if WHOLE_TEXT.fullmatch(text):
         return int(text)
-    return float(text) if NUMBER_TEXT.fullmatch(text) else None
+    if not NUMBER_TEXT.fullmatch(text):
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _reads_as_number(text: str) -> bool:
+    return NUMBER_TEXT.fullmatch(text.strip()) is not None
 
 
 def same(found: object, value: object) -> bool:

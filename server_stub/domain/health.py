@@ -15,6 +15,7 @@ from server_stub.domain.expecting import Moment, moments, wake_ms
 from server_stub.domain.judging import UNJUDGED, judged
 from server_stub.domain.remembering import (
     came_after_its_end,
+    elapsed_ms,
     in_a_row,
     partner,
     with_run,
@@ -99,7 +100,7 @@ class _Change:
             self._tell(Event.FAILED, message, run_id)
         elif before is FAILING:
             self._tell(Event.RECOVERED, message, run_id)
-            self.memory = replace(self.memory, failing_since_ms=None, owed=0, stuck=False)
+            self.memory = replace(self.memory, failing_since_ms=None, owed=0, broken=False)
 
     def owe(self, **told: bool) -> None:
         """Remember what no run tells, and for which the next successes make up."""
@@ -135,8 +136,8 @@ def after_run(  # noqa: PLR0917 - a ping is what it is
         return UNJUDGED, Step(_noted(health))
     memory = health.memory
     ended = partner(memory, facts)
-    elapsed_ms = None if ended is None else max(facts.ended_ms - ended.started_ms, 0)
-    verdict = judged(judge, facts, fields, elapsed_ms)
+    measured_ms = None if ended is None else elapsed_ms(ended, facts, received_ms)
+    verdict = judged(judge, facts, fields, measured_ms)
     change = _Change(health, judge, received_ms)
     change.memory = _with_run(
         memory,
@@ -146,7 +147,7 @@ def after_run(  # noqa: PLR0917 - a ping is what it is
         ran=Ran(facts.ended_ms, run_id, verdict.failed),
         received_ms=received_ms,
     )
-    took_ms = facts.amounts.duration_ms if facts.has_duration else elapsed_ms or 0
+    took_ms = facts.amounts.duration_ms if facts.has_duration else measured_ms or 0
     change.due_ms = judge.expected(received_ms, received_ms - took_ms)
     _follow_runs(change, verdict, run_id)
     return verdict, change.step()
@@ -176,6 +177,7 @@ def _with_run(
         ended=ends,
         owed=owed if ran.failed else max(owed - 1, 0),
         failing_since_ms=memory.failing_since_ms,
+        broken=memory.broken,
         arrived_ms=received_ms if judge.is_scheduled else None,
         alerted_ms=memory.alerted_ms,
         waiting_ms=memory.waiting_ms,
@@ -199,9 +201,12 @@ def _follow_runs(change: _Change, verdict: Judged, run_id: int) -> None:
     rules, memory, now_ms = change.judge.rules, change.memory, change.now_ms
     if verdict.failed:
         count = in_a_row(memory.recent, failed=True)
+        enough = count >= rules.failures_to_fail
+        if enough:
+            change.memory = replace(memory, broken=True)
         if change.state is FAILING:
             return
-        if count >= rules.failures_to_fail and verdict.cause is not None:
+        if enough and verdict.cause is not None:
             row = f"{count} runs in a row failed: " if count > 1 else ""
             change.move(FAILING, now_ms, verdict.cause, row + verdict.message, run_id)
             return
@@ -232,7 +237,7 @@ def after_start(
     health: Health, judge: Judge, facts: RunFacts, run_id: int, received_ms: int
 ) -> Step:
     """Return what a start makes of a tracker: a sign of life, which its end has to follow."""
-    if health.state is TrackerState.PAUSED or came_after_its_end(health.memory, facts):
+    if health.state is TrackerState.PAUSED or came_after_its_end(health.memory, facts, received_ms):
         return Step(health)
     change = _Change(health, judge, received_ms)
     going = [other for other in health.memory.begun if not (other.stuck or _is(other, facts))]
@@ -255,7 +260,7 @@ def _is(begun: Begun, facts: RunFacts) -> bool:
 
 def _overlap(change: _Change, other: Begun, run_id: int) -> None:
     message = f"a run began while the one of {to_iso(other.started_ms)} was still going"
-    change.owe()
+    change.owe(broken=True)
     change.move(FAILING, change.now_ms, Cause.OVERLAP, message, run_id)
 
 
@@ -290,7 +295,7 @@ def _reach(change: _Change, moment: Moment) -> None:
         told = replace(moment.begun, stuck=True)
         begun = tuple(told if one is moment.begun else one for one in change.memory.begun)
         change.memory = replace(change.memory, begun=begun)
-        change.owe(stuck=True)
+        change.owe(broken=True)
         bound = span_in_words(max(change.judge.rules.max_duration_ms // 1000, 1))
         message = f"the run that began at {to_iso(told.started_ms)} has not ended within {bound}"
         change.move(FAILING, moment.at_ms, Cause.STUCK, message)
@@ -360,7 +365,7 @@ def _waits_for_ping_alone(health: Health, judge: Judge) -> bool:
     memory = health.memory
     failed = in_a_row(memory.recent, failed=True)
     by_runs = failed >= min(judge.rules.failures_to_fail, judge.kept)
-    return health.state is FAILING and memory.missed and not memory.stuck and not by_runs
+    return health.state is FAILING and memory.missed and not memory.broken and not by_runs
 
 
 def after_pause(health: Health, now_ms: int) -> Step:

@@ -30,7 +30,6 @@ EARLY_MS = 60_000
 """A ping counts for the moment that it is at most so much early for; see `Judge.expected`."""
 
 A_QUARTER = 4
-MOST_COVERED = 200
 ANSWERS_KEPT = 8
 
 
@@ -114,26 +113,20 @@ class Judge:
         if self.interval_ms:
             return self._out_of_maintenance(due_ms, schedule.MOST_IN_TURN)
         if due_ms not in self._outside:  # all pings between two moments have the same answer
-            found_ms = self._out_of_maintenance(due_ms, MOST_COVERED)
+            found_ms = self._out_of_maintenance(due_ms, schedule.MOST_COVERED)
             kept = list(self._outside.items())[1 - ANSWERS_KEPT :]
             self._outside = {**dict(kept), due_ms: found_ms}
             return found_ms
         return self._outside[due_ms]
 
     def _out_of_maintenance(self, due_ms: int, most: int) -> int | None:
-        windows = self.rules.maintenance
-        out_ms = due_ms
-        for _ in range(most):
-            out_ms = schedule.out_of_windows(windows, due_ms)
-            if out_ms == due_ms:
-                return due_ms
-            if schedule.in_window(windows, out_ms) is not None:
-                return None
-            next_ms = self._after(out_ms if self.interval_ms else out_ms - 1)
-            if next_ms is None:
-                return None
-            due_ms = next_ms
-        return out_ms if self.interval_ms else None
+        return schedule.first_outside(
+            self.rules.maintenance,
+            due_ms,
+            self._after,
+            most,
+            is_interval=bool(self.interval_ms),
+        )
 
     def _after(self, moment_ms: int) -> int | None:
         if self.interval_ms:

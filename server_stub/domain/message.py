@@ -7,6 +7,7 @@ The body of a webhook is the one published for TelemHQ
 from __future__ import annotations
 
 from enum import StrEnum
+from html import escape
 from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 ALERT_LETTER = "alert"
 INVITATION_LETTER = "invitation"
+TEST_LETTER = "test"
 RED, GREEN = 0xD32F2F, 0x2E7D32
 LONGEST_TEXT = 1500
 """Characters of a chat message; Discord takes 2,000."""
@@ -95,6 +97,17 @@ def invitation_letter(invitation: Invitation, link: str) -> dict[str, Any]:
         "role": invitation.role.value,
         "expires": to_iso(invitation.expires_ms),
         "link": link,
+    }
+
+
+def trial_letter(address: str, at: str) -> dict[str, Any]:
+    """Return what is mailed to somebody who asks whether mail arrives."""
+    said = f"Mail from TelemHQ arrives at {address}. Somebody asked for this test at {at}."
+    return {
+        "letter": TEST_LETTER,
+        "subject": "TelemHQ: a test",
+        "text": said,
+        "html": f"<p>{escape(said)}</p>",
     }
 
 

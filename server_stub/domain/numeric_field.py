@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from server_stub.domain.assertion import number_of
-from server_stub.domain.dot_path import LONGEST_PATH, walk
+from server_stub.domain.dot_path import LONGEST_PATH, parsed, walk
 from telemhq_agents.contract.series import Choice, FieldKind, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 DEEPEST = 8
 MOST_NAMES = 500
@@ -177,7 +177,7 @@ def _are_in_range(found: Iterable[Number | None]) -> bool:
 
 
 def found_fields(
-    payloads: Iterable[Mapping[str, Any]], choices: Mapping[str, Choice]
+    payloads: Sequence[Mapping[str, Any]], choices: Mapping[str, Choice]
 ) -> list[Found]:
     """Return the numeric fields of payloads, newest first, and those that were chosen.
 
@@ -195,8 +195,18 @@ def found_fields(
                 found[path] = Found(path, meaning_of(path), 1, number, place, choices.get(path))
     for path, choice in choices.items():
         if path not in found:
-            found[path] = Found(path, meaning_of(path), choice=choice)
+            found[path] = _chosen(path, payloads, choice)
     return sorted(found.values(), key=_order)
+
+
+def _chosen(path: str, payloads: Sequence[Mapping[str, Any]], choice: Choice) -> Found:
+    """Return a field that was chosen and not found by itself, such as one in a list."""
+    first, *others = parsed(path)
+    numbers = numbers_at([payload.get(first) for payload in payloads], tuple(others), path)
+    there = [place for place, number in enumerate(numbers) if number is not None]
+    if not there:
+        return Found(path, meaning_of(path), choice=choice)
+    return Found(path, meaning_of(path), len(there), numbers[there[0]], there[0], choice)
 
 
 def _order(field: Found) -> tuple[bool, bool, bool, int, str]:

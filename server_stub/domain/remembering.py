@@ -51,29 +51,43 @@ def with_start(memory: Memory, begun: Begun, kept: int = MOST_BEGUN) -> Memory:
     return replace(memory, begun=(*others, begun)[-kept:])
 
 
-def came_after_its_end(memory: Memory, facts: RunFacts) -> bool:
-    """Tell whether a start arrives after the end of its run, as delayed pings do."""
+def came_after_its_end(memory: Memory, facts: RunFacts, received_ms: int) -> bool:
+    """Tell whether a start arrives after the end of its run, as delayed pings do.
+
+    Without a key only its own date can tell, where its sender gave it one.
+    """
     if facts.pair_key:
         return facts.pair_key in memory.ended
+    if facts.ended_ms >= received_ms:
+        return False
     return bool(memory.recent) and facts.ended_ms < memory.recent[-1].ended_ms
 
 
 def partner(memory: Memory, facts: RunFacts) -> Begun | None:
     """Return the start that belongs to the run which ended, None where none is known.
 
-    The same key pairs them; where one of them has none, the latest start before that end does.
+    The same key pairs them. Without keys the order of arrival does, whatever their clocks say; an
+    end without a key among starts with keys belongs to the latest of those before it.
     """
     if not memory.begun:
         return None
     same = [begun for begun in memory.begun if begun.key == facts.pair_key]
     if same and facts.pair_key:
         return same[-1]
-    free = [
-        begun
-        for begun in memory.begun
-        if (not begun.key or not facts.pair_key) and begun.started_ms <= facts.ended_ms
-    ]
-    return max(free, key=lambda begun: begun.started_ms, default=None)
+    keyless = [begun for begun in memory.begun if not begun.key]
+    if keyless or facts.pair_key:
+        return keyless[-1] if keyless else None
+    before = [begun for begun in memory.begun if begun.started_ms <= facts.ended_ms]
+    return max(before or memory.begun[-1:], key=lambda begun: begun.started_ms)
+
+
+def elapsed_ms(begun: Begun, facts: RunFacts, received_ms: int) -> int:
+    """Return how long a run took: by its sender's clock, else by when its pings arrived.
+
+    An end dated before its start shows that two clocks dated them.
+    """
+    by_sender_ms = facts.ended_ms - begun.started_ms
+    return by_sender_ms if by_sender_ms >= 0 else max(received_ms - begun.heard_ms, 0)
 
 
 def without_start(

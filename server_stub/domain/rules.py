@@ -17,6 +17,7 @@ from server_stub.domain.rule_error import RuleError, RulesError
 from telemhq_agents.clock import to_iso, told_ms
 from telemhq_agents.contract.problem import FieldProblem
 from telemhq_agents.contract.rules import (
+    MOST_ASSERTIONS,
     Alerting,
     Assertion,
     Channel,
@@ -29,9 +30,8 @@ from telemhq_agents.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["RuleError", "RulesError", "check_rules", "read", "write"]
+__all__ = ["MOST_ASSERTIONS", "RuleError", "RulesError", "check_rules", "read", "write"]
 
-MOST_ASSERTIONS = 50
 MOST_PATTERNS = 10
 MOST_WINDOWS = 10
 MOST_CHANNELS = 10
@@ -112,6 +112,10 @@ def _check_windows(findings: _Findings, rules: Rules) -> None:
         return
     for place, window in enumerate(rules.maintenance):
         findings.check(f"maintenance[{place}]", partial(schedule.check_window, window))
+    due = rules.schedule
+    if due is not None and not findings.errors and schedule.is_covered(due, rules.maintenance):
+        findings.note("schedule", "lies wholly within maintenance: no ping would ever be expected")
+        findings.note("maintenance", "covers every moment of the schedule; leave out some of them")
 
 
 def _check_assertions(findings: _Findings, asserted: Sequence[Assertion]) -> None:
@@ -203,7 +207,8 @@ def sparse(record: object) -> Any:  # noqa: ANN401 - JSON is what it is
     """Return a record as JSON's own kinds, without the fields that have their default."""
     if isinstance(record, list):
         return [sparse(item) for item in record]
-    if not is_dataclass(record):
+    # Texts first: asking a member of an enumeration whether it is a record takes long.
+    if isinstance(record, str) or not is_dataclass(record):
         return record
     kept: dict[str, Any] = {}
     for field in fields(record):

@@ -17,7 +17,7 @@ from server_stub.domain.usage_window import find_zone
 from telemhq_agents.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import tzinfo
 
     from telemhq_agents.contract.rules import Schedule, Window
@@ -40,6 +40,9 @@ A_FIRST_MOMENT_MS = 1_767_225_600_000
 MOMENTS_REMEMBERED = 4
 WINDOWS_COMPARED = 16
 MOST_IN_TURN = 20
+MOST_COVERED = 200
+"""Windows in turn, after which a schedule counts as covered by them wholly."""
+
 UNITS = ((7 * 86_400, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -211,6 +214,52 @@ def out_of_windows(windows: Sequence[Window], at_ms: int) -> int:
             break
         at_ms = end_ms
     return at_ms
+
+
+def first_outside(
+    windows: Sequence[Window],
+    due_ms: int,
+    after: Callable[[int], int | None],
+    most: int,
+    *,
+    is_interval: bool,
+) -> int | None:
+    """Return the first expected moment from `due_ms` on outside of maintenance.
+
+    `after` gives the next one after a moment. Of `most` windows in turn that cover them all, an
+    interval has the end of the last, a cron expression none.
+    """
+    out_ms = due_ms
+    for _ in range(most):
+        out_ms = out_of_windows(windows, due_ms)
+        if out_ms == due_ms:
+            return due_ms
+        if in_window(windows, out_ms) is not None:
+            return None
+        next_ms = after(out_ms if is_interval else out_ms - 1)
+        if next_ms is None:
+            return None
+        due_ms = next_ms
+    return out_ms if is_interval else None
+
+
+def is_covered(due: Schedule, windows: Sequence[Window]) -> bool:
+    """Tell whether maintenance covers all that a schedule expects; both were checked."""
+    if not windows:
+        return False
+
+    def after(moment_ms: int) -> int | None:
+        if due.interval_s:
+            return moment_ms + due.interval_s * 1000
+        return timetable(due.cron, due.timezone).after(moment_ms)
+
+    first_ms = after(A_FIRST_MOMENT_MS)
+    most = MOST_IN_TURN if due.interval_s else MOST_COVERED
+    is_interval = bool(due.interval_s)
+    return (
+        first_ms is not None
+        and first_outside(windows, first_ms, after, most, is_interval=is_interval) is None
+    )
 
 
 def check_timezone(name: str) -> None:

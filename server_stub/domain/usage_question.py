@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from server_stub.domain.usage_window import Window
-from telemhq_agents.contract.usage_report import GROUPS
+from telemhq_agents.contract.usage_report import GROUPS, TIME_GROUPS
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SESSION_GROUPS = frozenset({"session", "thread"})
 """Groups that only the session roll-up can tell apart."""
-
-TIME_GROUPS = frozenset({"day", "hour"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,10 @@ def read_groups(values: Iterable[str]) -> tuple[str, ...]:
     names = tuple(name for value in values for name in value.split(",") if name)
     unknown = [name for name in names if name not in GROUPS]
     if unknown:
-        raise UsageError(f"there is no group {unknown[0]!r}", f"Choose from {', '.join(GROUPS)}.")
+        hint = did_you_mean(unknown[0], GROUPS)
+        raise UsageError(
+            f"there is no group {unknown[0]!r}{hint}", f"Choose from {', '.join(GROUPS)}."
+        )
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise UsageError(f"the group {repeated[0]!r} is given twice", "Name each group once.")

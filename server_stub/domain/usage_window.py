@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from telemhq_agents.clock import QUARTER_MS, from_iso, quarter
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +56,10 @@ def find_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
+        hint = did_you_mean(name, available_timezones())
         raise UsageError(
-            f"there is no time zone {name!r}", "Give an IANA name such as Asia/Kolkata or UTC."
+            f"there is no time zone {name!r}{hint}",
+            "Give an IANA name such as Asia/Kolkata or UTC.",
         ) from error
 
 
@@ -141,6 +144,17 @@ def _offset(zone: ZoneInfo, ms: int) -> int:
 def day_label(day_index: int) -> str:
     """Name a local day, counted from 1970-01-01: `2026-03-01`."""
     return (date(1970, 1, 1) + timedelta(days=day_index)).isoformat()
+
+
+def week_label(day_index: int) -> str:
+    """Name the ISO week of a local day, counted from 1970-01-01: `2026-W47`."""
+    year, week, _ = (date(1970, 1, 1) + timedelta(days=day_index)).isocalendar()
+    return f"{year:04d}-W{week:02d}"
+
+
+def month_label(day_index: int) -> str:
+    """Name the month of a local day, counted from 1970-01-01: `2026-11`."""
+    return day_label(day_index)[:7]
 
 
 def hour_label(hour_index: int, offset_ms: int) -> str:

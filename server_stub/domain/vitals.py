@@ -41,7 +41,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `recent` are the latest runs in the order of `ended_ms`, as many as the rules count in a row.
     `begun` are the runs that go on; `ended` the keys of ends whose start was not heard of yet.
-    `missed`: a ping is missing just now. `stuck`: a start never ended, and nothing came since.
+    `missed`: a ping is missing just now. `broken`: the tracker fails, and not for missing pings
+    alone, but for runs that failed, a start that never ended or an overlap, until it recovers.
     `owed`: how many successful runs must arrive before the tracker recovers, because of something
     that no run tells (a missing ping, a start that never ended, an overlap). `arrived_ms` is the
     last sign of life that `due_ms` was counted from.
@@ -56,7 +57,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     begun: tuple[Begun, ...] = ()
     ended: tuple[str, ...] = ()
     missed: bool = False
-    stuck: bool = False
+    broken: bool = False
     owed: int = 0
     failing_since_ms: int | None = None
     arrived_ms: int | None = None

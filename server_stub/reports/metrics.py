@@ -195,7 +195,10 @@ class _Exposed(Collector):
     def _counters(self) -> Iterator[Metric]:
         yield self._by_tracker("telemhq_runs", "Runs of a tracker.", RUNS)
         yield self._by_tracker(
-            "telemhq_failures", "Runs of a tracker that said they failed.", FAILURES
+            "telemhq_failures",
+            "Runs of a tracker that said they failed, by status or exit code; those that only its"
+            " rules made fail are not among them.",
+            FAILURES,
         )
         marks = self._snapshot.marks
         cost = CounterMetricFamily(

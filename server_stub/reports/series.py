@@ -77,9 +77,17 @@ def _field(
     field: str, numbers: list[Number | None], slices: Sequence[tuple[int, int]] | None
 ) -> FieldSeries:
     meaning = meaning_of(field)
+    last = next((number for number in reversed(numbers) if number is not None), None)
     if slices is None:
-        return FieldSeries(field, meaning.kind, meaning.unit, numbers)
+        return FieldSeries(field, meaning.kind, meaning.unit, numbers, last=last)
     few = sampled(numbers, slices)
     return FieldSeries(
-        field, meaning.kind, meaning.unit, few.averages, few.least, few.most, few.counts
+        field,
+        meaning.kind,
+        meaning.unit,
+        few.averages,
+        min=few.least,
+        max=few.most,
+        count=few.counts,
+        last=last,
     )

@@ -7,17 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server_stub.domain.usage_window import day_label, hour_label, offset_spans
+from server_stub.domain.usage_window import (
+    day_label,
+    hour_label,
+    month_label,
+    offset_spans,
+    week_label,
+)
 from server_stub.store import accounts, trackers, usage
 from telemhq_agents.contract.usage_report import UsageReport, UsageRow, sum_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     from server_stub.domain.usage_question import UsageQuestion
     from server_stub.store.engine import Store
     from server_stub.store.usage import Key, Sums
+    from telemhq_agents.contract.amounts import Amounts
+
+_OF_DAYS = {"day": day_label, "week": week_label, "month": month_label}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,16 @@ def usage_report(store: Store, question: UsageQuestion, zone: ZoneInfo) -> Usage
         )
     told_apart = _told_apart(question.group_by, sums, names)
     rows = [_row(question.group_by, one, told_apart) for one in sums]
-    return sum_rows(question.group_by, rows)
+    return sum_rows(question.group_by, _merged(rows))
+
+
+def _merged(rows: Iterable[UsageRow]) -> list[UsageRow]:
+    """Add up rows of one name: the days of a week or a month."""
+    found: dict[tuple[str, ...], Amounts] = {}
+    for row in rows:
+        known = found.get(row.keys)
+        found[row.keys] = row.amounts if known is None else known + row.amounts
+    return [UsageRow(keys, amounts) for keys, amounts in found.items() if amounts]
 
 
 def _row(group_by: tuple[str, ...], sums: Sums, names: Names) -> UsageRow:
@@ -57,8 +75,8 @@ def _row(group_by: tuple[str, ...], sums: Sums, names: Names) -> UsageRow:
 
 def _label(group: str, key: Key, names: Names) -> str:
     match group, key:
-        case "day", int(day):
-            return day_label(day)
+        case _, int(day) if group in _OF_DAYS:
+            return _OF_DAYS[group](day)
         case "hour", (int(hour), int(offset_ms)):
             return hour_label(hour, offset_ms)
         case "member", int(member_id):

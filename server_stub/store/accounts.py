@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
@@ -11,22 +11,24 @@ from server_stub.domain.membership import ACTIVE
 from server_stub.store import dialect
 from server_stub.store.tables import accounts, memberships, naming_keys, users
 from telemhq_agents.contract.resources import Role
+from telemhq_agents.contract.team_usage import BillingKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 
 @dataclass(frozen=True, slots=True)
 class AccountMember:
-    """Somebody in an account. `joined_ms` is milliseconds UTC."""
+    """Somebody in an account, and who pays for them. `joined_ms` is milliseconds UTC."""
 
     id: int
     email: str
     name: str
     role: Role
     state: str
+    billing: BillingKind
     joined_ms: int
 
 
@@ -101,16 +103,26 @@ def members(connection: Connection, account_id: int) -> Sequence[AccountMember]:
             users.c.name,
             memberships.c.role,
             memberships.c.state,
+            memberships.c.billing_kind,
             memberships.c.joined_ms,
         )
         .join(users, users.c.id == memberships.c.user_id)
         .where(memberships.c.account_id == account_id)
         .order_by(memberships.c.joined_ms, users.c.email)
     )
-    return [
-        AccountMember(row.id, row.email, row.name, Role(row.role), row.state, row.joined_ms)
-        for row in connection.execute(asked)
-    ]
+    return [_member(row) for row in connection.execute(asked)]
+
+
+def _member(row: Row[*tuple[Any, ...]]) -> AccountMember:
+    return AccountMember(
+        id=row.id,
+        email=row.email,
+        name=row.name,
+        role=Role(row.role),
+        state=row.state,
+        billing=BillingKind(row.billing_kind),
+        joined_ms=row.joined_ms,
+    )
 
 
 def emails(connection: Connection, account_id: int) -> dict[int, str]:

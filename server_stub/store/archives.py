@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from server_stub.store.exact import halves, joined
+from server_stub.store.exact import added_up
 from server_stub.store.tables import archives
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ class Total:
 
 def total(connection: Connection, account_id: int, tracker_id: int) -> Total:
     """Return the sum of a tracker's archive."""
-    asked = select(
-        func.min(archives.c.first_ms),
-        func.max(archives.c.last_ms),
-        *halves([archives.c.runs, archives.c.failed]),
-    ).where(archives.c.account_id == account_id, archives.c.tracker_id == tracker_id)
-    first_ms, last_ms, *sums = connection.execute(asked).one()
-    runs, failed = joined(sums)
+    ends = (func.min(archives.c.first_ms), func.max(archives.c.last_ms))
+    of_tracker = (archives.c.account_id == account_id, archives.c.tracker_id == tracker_id)
+    found = added_up(
+        connection,
+        [archives.c.runs, archives.c.failed],
+        lambda added: select(*ends, *added).where(*of_tracker),
+    )
+    ((first_ms, last_ms), (runs, failed)) = found[0]
     return Total(runs, failed, first_ms, last_ms)
 
 

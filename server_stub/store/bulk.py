@@ -44,9 +44,9 @@ class Bulk(Protocol):
         """Return the runs that book or correct collector facts (account, digest): `FACT_COLUMNS`."""
 
     def find_keys(self, key_ids: Sequence[KeyId]) -> list[Row]:
-        """Return the keys that are known: themselves, the run's id and its arrival.
+        """Return the keys that are known: themselves, the run's id, its arrival and its tracker.
 
-        Then the tracker, member and kind of the run, None where it is no longer kept.
+        All of it outlives the run; `NO_TRACKER` stands with the key of a correction.
         """
 
     def insert_runs(self, rows: Sequence[Row]) -> None:

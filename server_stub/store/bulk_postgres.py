@@ -163,7 +163,7 @@ def _array_type(column: Column[Any]) -> str:
 def _postgres_insert(table: Table) -> str:
     names = ", ".join(table.columns.keys())
     values = ", ".join(
-        f"{column.name}::jsonb" if column.type is Json else column.name for column in table.columns
+        f"{column.name}::json" if column.type is Json else column.name for column in table.columns
     )
     arrays = ", ".join(f"%s::{kind}[]" for kind in _array_types(table))
     return (

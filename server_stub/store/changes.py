@@ -92,8 +92,8 @@ def recall(
 def note(connection: Connection, changes: Sequence[Change]) -> None:
     """Write the transitions and alerts of these steps, in order, and what is to be delivered.
 
-    Alerts go to the tracker's channels, and to its owner where none of these is an e-mail address. One that still waits for its
-    time when the opposite happens is withheld, and so is the opposite: nobody knew of the first.
+    Alerts go to the tracker's channels, and to its owner where none of these is an e-mail address
+    that takes them. One that still waits for its time when the opposite happens is withheld, and so is the opposite: nobody knew of the first.
     """
     found = [(change, [new_id() for _ in change.step.transitions]) for change in changes]
     rows = [
@@ -237,10 +237,12 @@ class _Teller:
             for channel in channels.listed(self._channels[change.tracker_id])
             if subject.webhooks or channel.kind not in WEBHOOK_KINDS
         ]
-        is_mailed = any(channel.kind == ChannelKind.EMAIL for channel in listed)
+        receivers = [channel for channel in listed if channel.unsubscribed_ms is None]
+        is_mailed = any(channel.kind == ChannelKind.EMAIL for channel in receivers)
         if not is_mailed and subject.owner_email is not None:
-            listed.append(self._mailbox(change, subject.owner_email))
-        return [channel for channel in listed if channel.unsubscribed_ms is None]
+            owner = self._mailbox(change, subject.owner_email)
+            receivers += [owner] if owner.unsubscribed_ms is None else []
+        return receivers
 
     def _mailbox(self, change: Change, address: str) -> StoredChannel:
         known = self._channels[change.tracker_id]

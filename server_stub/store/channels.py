@@ -10,7 +10,7 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from server_stub.domain.channel import (
     SECRET_OVERLAP_MS,
@@ -26,7 +26,7 @@ from server_stub.store.ids import new_id
 from server_stub.store.tables import accounts, channels
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Row
 
@@ -35,6 +35,22 @@ if TYPE_CHECKING:
 REMOVED = "its channel was removed"
 UNSUBSCRIBED = "its receiver unsubscribed"
 DELETED = "its tracker was deleted"
+
+
+# Put together once: a file changes thousands, and building a statement costs more than running it.
+_ONE = update(channels).where(
+    channels.c.account_id == bindparam("in_account"),
+    channels.c.tracker_id == bindparam("of_tracker"),
+    channels.c.id == bindparam("of_channel"),
+)
+_REMOVE = _ONE.values(removed_ms=bindparam("at_ms"))
+_LIST_AGAIN = _ONE.values(
+    removed_ms=None,
+    created_ms=bindparam("at_ms"),
+    secret=bindparam("fresh"),
+    secret_before="",
+    secret_before_until_ms=None,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +92,50 @@ def sync(
     wanted: Sequence[Channel],
     now_ms: int,
 ) -> None:
-    """Make a tracker's channels what its rules name.
+    """Make one tracker's channels what its rules name, as `sync_all` does."""
+    sync_all(connection, account_id, {tracker_id: wanted}, now_ms)
+
+
+def sync_all(
+    connection: Connection,
+    account_id: int,
+    wanted: Mapping[int, Sequence[Channel]],
+    now_ms: int,
+) -> None:
+    """Make the channels of an account's trackers what their rules name.
 
     A new one gets a secret of its own; what waits for one that is no longer named is withdrawn. A
     webhook that comes back has another secret than before; an address that unsubscribed stays so.
     Raises ProblemError (402) where a webhook is new that the account's plan does not allow.
     """
-    held = {
-        (one.kind, one.target): one for one in of_trackers(connection, account_id, [tracker_id])
-    }
-    named = {(str(one.kind), one.target) for one in wanted}
-    listed_before = {key for key, one in held.items() if one.removed_ms is None}
-    if any(kind in WEBHOOK_KINDS for kind, _ in named - listed_before):
+    held: dict[int, dict[tuple[str, str], StoredChannel]] = {one: {} for one in wanted}
+    for channel in of_trackers(connection, account_id, sorted(wanted)):
+        held[channel.tracker_id][channel.kind, channel.target] = channel
+    removed: list[StoredChannel] = []
+    added: list[dict[str, Any]] = []
+    again: list[dict[str, Any]] = []
+    needs_webhooks = False
+    for tracker_id, channels_wanted in sorted(wanted.items()):
+        known = held[tracker_id]
+        named = {(str(one.kind), one.target) for one in channels_wanted}
+        listed_before = {key for key, one in known.items() if one.removed_ms is None}
+        removed += [known[key] for key in sorted(listed_before - named)]
+        for key in sorted(named - listed_before):
+            needs_webhooks |= key[0] in WEBHOOK_KINDS
+            if key in known:
+                again.append(_listed_again(known[key], now_ms))
+            else:
+                added.append(_row((account_id, tracker_id), key, now_ms=now_ms))
+    if needs_webhooks:
         check_plan(connection, account_id)
-    for key, one in held.items():
-        if one.removed_ms is None and key not in named:
-            _change(connection, one, removed_ms=now_ms)
-            deliveries.withdraw_channel(connection, account_id, one.id, REMOVED, now_ms)
-    for kind, target in sorted(named):
-        known = held.get((kind, target))
-        if known is None:
-            _add(connection, (account_id, tracker_id), (kind, target), now_ms=now_ms)
-        elif known.removed_ms is not None:
-            _list_again(connection, known, now_ms)
+    if removed:
+        connection.execute(_REMOVE, [{**_id_of(one), "at_ms": now_ms} for one in removed])
+        ids = [one.id for one in removed]
+        deliveries.withdraw_channels(connection, account_id, ids, REMOVED, now_ms)
+    if again:
+        connection.execute(_LIST_AGAIN, again)
+    if added:
+        _insert(connection, added)
 
 
 def close(connection: Connection, account_id: int, tracker_id: int, now_ms: int) -> None:
@@ -115,17 +152,17 @@ def check_plan(connection: Connection, account_id: int) -> None:
         raise not_in_plan(plan.name)
 
 
-def _list_again(connection: Connection, known: StoredChannel, now_ms: int) -> None:
+def _id_of(channel: StoredChannel) -> dict[str, int]:
+    return {
+        "in_account": channel.account_id,
+        "of_tracker": channel.tracker_id,
+        "of_channel": channel.id,
+    }
+
+
+def _listed_again(known: StoredChannel, now_ms: int) -> dict[str, Any]:
     fresh = new_secret(known.kind) if known.kind in SIGNED_KINDS else known.secret
-    _change(
-        connection,
-        known,
-        removed_ms=None,
-        created_ms=now_ms,
-        secret=fresh,
-        secret_before="",
-        secret_before_until_ms=None,
-    )
+    return {**_id_of(known), "at_ms": now_ms, "fresh": fresh}
 
 
 def mailbox(
@@ -147,7 +184,7 @@ def mailbox(
     found = _read(connection, *condition)
     if not found:
         place = (account_id, tracker_id)
-        _add(connection, place, (kind, address), now_ms=now_ms, removed_ms=now_ms)
+        _insert(connection, [_row(place, (kind, address), now_ms=now_ms, removed_ms=now_ms)])
         found = _read(connection, *condition)
     return found[0]
 
@@ -201,24 +238,24 @@ def rotate(connection: Connection, channel: StoredChannel, secret: str, now_ms: 
 def unsubscribe(connection: Connection, channel: StoredChannel, now_ms: int) -> None:
     """Send nothing more to an address, and withdraw what waits for it."""
     _change(connection, channel, unsubscribed_ms=now_ms)
-    deliveries.withdraw_channel(connection, channel.account_id, channel.id, UNSUBSCRIBED, now_ms)
+    deliveries.withdraw_channels(connection, channel.account_id, [channel.id], UNSUBSCRIBED, now_ms)
 
 
-def subscribe(connection: Connection, channel: StoredChannel) -> None:
-    """Take an unsubscription back."""
-    _change(connection, channel, unsubscribed_ms=None)
+def subscribe(connection: Connection, *stopped: StoredChannel) -> None:
+    """Take unsubscriptions back."""
+    for channel in stopped:
+        _change(connection, channel, unsubscribed_ms=None)
 
 
-def _add(
-    connection: Connection,
+def _row(
     place: tuple[int, int],
     key: tuple[str, str],
     *,
     now_ms: int,
     removed_ms: int | None = None,
-) -> None:
+) -> dict[str, Any]:
     (account_id, tracker_id), (kind, target) = place, key
-    values = {
+    return {
         "account_id": account_id,
         "tracker_id": tracker_id,
         "id": new_id(),
@@ -228,7 +265,10 @@ def _add(
         "created_ms": now_ms,
         "removed_ms": removed_ms,
     }
-    connection.execute(dialect.insert(connection, channels).values(values).on_conflict_do_nothing())
+
+
+def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.execute(dialect.insert(connection, channels).on_conflict_do_nothing(), rows)
 
 
 def _change(connection: Connection, channel: StoredChannel, **values: object) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS
 
 Big = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
-Json = Text().with_variant(postgresql.JSONB(), "postgresql")
+Json = Text().with_variant(postgresql.JSON(), "postgresql")
 
 
 def words(name: str, default: str | None = None) -> Column[str]:

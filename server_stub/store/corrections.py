@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from sqlalchemy import bindparam, delete, update
+from sqlalchemy import bindparam, delete, select, update
 
 from server_stub.domain.run import ACCOUNT_SCOPE, RunFacts
+from server_stub.store.lookups import NO_TRACKER
 from server_stub.store.roll_up import Place
-from server_stub.store.tables import idempotency_keys, runs
+from server_stub.store.tables import idempotency_keys, runs, trackers
 from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.ping import KIND_CORRECTION
 
@@ -67,28 +68,47 @@ def release(connection: Connection, key_ids: Collection[KeyId]) -> None:
     connection.execute(given_back, values)
 
 
-def place(statements: Bulk, fresh: Sequence[Entry]) -> None:
+def place(connection: Connection, statements: Bulk, fresh: Sequence[Entry]) -> None:
     """Put new corrections on the tracker and the member of the run they correct, where known.
 
-    A correction of a correction stays on the tracker it came to.
+    Known is whatever was booked once, also where the run is kept no more. A correction of a
+    correction stays on the tracker it came to.
     """
     corrections = [entry for entry in fresh if entry.is_correction]
     if not corrections:
         return
     beside = {entry.key_id: entry.place for entry in fresh if not entry.is_correction}
-    places = beside | _places(statements, {entry.corrected for entry in corrections})
+    places = beside | _places(connection, statements, corrections)
     for entry in corrections:
         _, entry.tracker_id, entry.member_id = places.get(entry.corrected, entry.place)
 
 
-def _places(statements: Bulk, key_ids: set[KeyId]) -> dict[KeyId | None, Place]:
-    """Return where the runs of known keys are booked."""
-    found = statements.find_keys(sorted(key_ids))
-    return {
-        (account_id, scope, bytes(digest)): (account_id, tracker_id, member_id)
-        for account_id, scope, digest, _, _, tracker_id, member_id, kind in found
-        if kind not in {None, KIND_CORRECTION}
+def _places(
+    connection: Connection, statements: Bulk, corrections: Sequence[Entry]
+) -> dict[KeyId | None, Place]:
+    """Return where the runs of known keys were booked: on a tracker, and so on its owner."""
+    found = statements.find_keys(sorted({entry.corrected for entry in corrections}))
+    booked = {
+        (account_id, scope, bytes(digest)): (account_id, tracker_id)
+        for account_id, scope, digest, _, _, tracker_id in found
+        if tracker_id != NO_TRACKER
     }
+    owners = _owners(connection, set(booked.values()))
+    return {key_id: (*of, owners[of]) for key_id, of in booked.items() if of in owners}
+
+
+def _owners(
+    connection: Connection, places: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], int]:
+    """Return the owner of each tracker, by account and id."""
+    if not places:
+        return {}
+    # Not by pairs of them: SQLite would read the whole table.
+    asked = select(trackers.c.account_id, trackers.c.id, trackers.c.owner_id).where(
+        trackers.c.account_id.in_(sorted({account_id for account_id, _ in places})),
+        trackers.c.id.in_(sorted({tracker_id for _, tracker_id in places})),
+    )
+    return {(row.account_id, row.id): row.owner_id for row in connection.execute(asked)}
 
 
 def waiting(statements: Bulk, fresh: Sequence[Entry]) -> list[Move]:

@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 
 MAIL_KINDS = (ChannelKind.EMAIL.value, SUMMARY_KIND)
 INVITATION_EVENT = "invitation"
+TEST_EVENT = "mail.test"
 SECRET_FIELD = "link"  # noqa: S105 - the name of the field, not what it holds
 """What mail must not be kept with, once it is done: whoever reads it could accept."""
+
+IDS_AT_ONCE = 500
+"""In one statement."""
 
 SET_BACK_MS = 5_000
 """A row born so long after now was born before somebody set the clock back."""
@@ -115,10 +119,11 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def add_unless_waiting(connection: Connection, new: dict[str, Any]) -> bool:
-    """Add a delivery; False where one of its kind waits for the same channel already."""
+    """Add a delivery; False where one of its kind waits for the same receiver already."""
     asked = select(deliveries.c.id).where(
         deliveries.c.account_id == new["account_id"],
-        deliveries.c.channel_id == new["channel_id"],
+        deliveries.c.channel_id.is_not_distinct_from(new["channel_id"]),
+        deliveries.c.target == new["target"],
         deliveries.c.event == new["event"],
         deliveries.c.next_ms.is_not(None),
     )
@@ -291,16 +296,21 @@ def withdraw_invitations(
         withdraw(connection, one, reason, now_ms)
 
 
-def withdraw_channel(
-    connection: Connection, account_id: int, channel_id: int, reason: str, now_ms: int
+def withdraw_channels(
+    connection: Connection,
+    account_id: int,
+    channel_ids: Sequence[int],
+    reason: str,
+    now_ms: int,
 ) -> None:
-    """End everything that waits for a channel."""
-    changed = update(deliveries).where(
-        deliveries.c.account_id == account_id,
-        deliveries.c.channel_id == channel_id,
-        deliveries.c.next_ms.is_not(None),
-    )
-    _end(connection, changed, reason, now_ms)
+    """End everything that waits for channels."""
+    for start in range(0, len(channel_ids), IDS_AT_ONCE):
+        changed = update(deliveries).where(
+            deliveries.c.account_id == account_id,
+            deliveries.c.channel_id.in_(channel_ids[start : start + IDS_AT_ONCE]),
+            deliveries.c.next_ms.is_not(None),
+        )
+        _end(connection, changed, reason, now_ms)
 
 
 def withdraw_tracker(

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import and_, delete, or_, select
 
 from server_stub.domain.delivery import KEPT_MS
-from server_stub.store.deliveries import StoredDelivery, read_row
+from server_stub.store.deliveries import TEST_EVENT, StoredDelivery, read_row
 from server_stub.store.tables import deliveries, delivery_attempts, trackers
 
 if TYPE_CHECKING:
@@ -55,9 +55,13 @@ class LoggedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which deliveries of an account: None means all. `owner_id` leaves out invitations."""
+    """Which deliveries of an account: None means all. `owner_id` leaves out invitations.
+
+    With an owner's, and with these alone, go the tests of mail to `own_address`.
+    """
 
     owner_id: int | None = None
+    own_address: str = ""
     tracker_id: int | None = None
     kinds: Collection[str] | None = None
     state: str | None = None
@@ -68,7 +72,8 @@ def page(connection: Connection, account_id: int, asked: Asked, limit: int) -> l
     """Return up to `limit` deliveries, newest first."""
     found = _LOGGED.where(deliveries.c.account_id == account_id)
     if asked.owner_id is not None:
-        found = found.where(trackers.c.owner_id == asked.owner_id)
+        test = and_(deliveries.c.event == TEST_EVENT, deliveries.c.target == asked.own_address)
+        found = found.where(or_(trackers.c.owner_id == asked.owner_id, test))
     if asked.tracker_id is not None:
         found = found.where(deliveries.c.tracker_id == asked.tracker_id)
     if asked.kinds is not None:

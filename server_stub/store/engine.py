@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from server_stub.domain.problem import ProblemError
 from server_stub.store.dialect import is_unavailable, write_nothing_much
+from server_stub.store.ids import new_id
 from server_stub.store.sealing import Sealer
 from server_stub.store.writer import UNAVAILABLE, Writer
 from telemhq_agents.errors import SettingsError
@@ -176,6 +177,11 @@ class Store:
     def __init__(self, address: str, line: BookingLine | None = None) -> None:
         self._reading = reading_engine(address)
         self._line = line
+        self.recorder_id = new_id()
+        self.is_alone = database_url(address).drivername == "sqlite"
+        """Whether no other process writes to this database."""
+        self.troubles_told = 0
+        """Of how many `troubles` the database was told: each is a gap once (recorder.py)."""
         self.writer = make_writer(address, line)
         if line is not None:
             line.otherwise = self.writer.book
@@ -195,6 +201,20 @@ class Store:
             self._line.book(arrival, ticket, reply)
         else:
             self.writer.book(arrival, ticket, reply)
+
+    @property
+    def troubles(self) -> int:
+        """How often something could not be written since the start."""
+        lost = 0 if self._line is None else self._line.troubles
+        return self.writer.troubles + lost
+
+    def heard_upto(self, now_ms: int) -> int:
+        """Return until when, at most `now_ms`, all that arrived here is stored before a next write.
+
+        The writer takes what comes in order; what the booker has not yet stored may come later.
+        """
+        waiting_ms = None if self._line is None else self._line.waiting_since_ms()
+        return now_ms if waiting_ms is None else min(now_ms, waiting_ms - 1)
 
     def stop(self) -> None:
         """Finish what waits in the queue, stop the writer and close every connection."""

@@ -15,7 +15,7 @@ from server_stub.store.entries import Entry
 from server_stub.store.ids import new_id, new_ids
 from server_stub.store.judging import Judging
 from server_stub.store.limits import OverLimit, over_payload_limit
-from server_stub.store.lookups import FACT_COLUMNS, KeyId, Row
+from server_stub.store.lookups import FACT_COLUMNS, NO_TRACKER, KeyId, Row
 from server_stub.store.quotas import Counting, Quota
 from server_stub.store.roll_up import FIGURES, WIDTH, RollUp
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts, usd
@@ -98,7 +98,7 @@ def book(connection: Connection, arrivals: Sequence[Arrival]) -> list[Outcome]:
     entries = _entries(admitted)
     fresh, repeated = _claim(connection, statements, entries, _by_key(entries))
     if fresh:
-        corrections.place(statements, fresh)
+        corrections.place(connection, statements, fresh)
         _write(connection, statements, fresh)
         counting.write(connection)
     answers = _first_answers(statements, repeated) if repeated else {}
@@ -168,7 +168,8 @@ def _claim(
 
 
 def _key_row(key_id: KeyId, entry: Entry, run_id: int) -> Row:
-    return (*key_id, entry.target.tracker_id, run_id, entry.arrival.received_ms)
+    tracker_id = NO_TRACKER if entry.is_correction else entry.target.tracker_id
+    return (*key_id, tracker_id, run_id, entry.arrival.received_ms)
 
 
 def _write(connection: Connection, statements: Bulk, entries: list[Entry]) -> None:

@@ -75,6 +75,9 @@ class BookingLine(asyncio.Protocol):
         self._arrivals: list[Arrival] = []
         self._asking: Asked = []
         self._open: dict[int, Asked] = {}
+        self._since_ms: dict[int, int] = {}
+        self.troubles = 0
+        """How often the booker could not write a batch."""
         self._is_ending = False
         self._ended = threading.Event()
 
@@ -102,6 +105,17 @@ class BookingLine(asyncio.Protocol):
                     with suppress(OSError):
                         self._turns.sendall(DONE)
 
+    def waiting_since_ms(self) -> int | None:
+        """Return when the first arrival came whose outcome is not told yet, None for no such one.
+
+        Call from any thread: what changes meanwhile is looked at again.
+        """
+        while True:
+            with suppress(RuntimeError):
+                first_ms = min(self._since_ms.values(), default=None)
+                arrivals = self._arrivals
+                return arrivals[0].received_ms if first_ms is None and arrivals else first_ms
+
     def close(self) -> None:
         """Let the booker finish what it has, and wait until it is gone; from another thread."""
         if self._loop is None:
@@ -124,7 +138,8 @@ class BookingLine(asyncio.Protocol):
         for message in self._frames.feed(data):
             outcomes = read_outcomes(message)
             answers = [heard(one) for one in outcomes.told]
-            _tell(self._open.pop(outcomes.number), answers)
+            self._note_trouble(answers)
+            _tell(self._closed(outcomes.number), answers)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Answer for a booker that is gone: whether it booked what it had is not certain."""
@@ -133,9 +148,19 @@ class BookingLine(asyncio.Protocol):
         self._flush()
         if not self._is_ending:
             LOG.error("the booker is gone, the writer books: %s", exc or "its line has ended")
-        for asked in list(self._open.values()):
-            _tell(asked, [ProblemError(UNAVAILABLE)] * len(asked))
-        self._open.clear()
+        for number, asked in list(self._open.items()):
+            answers: list[Answer] = [ProblemError(UNAVAILABLE)] * len(asked)
+            self._note_trouble(answers)
+            _tell(asked, answers)
+            self._closed(number)
+
+    def _closed(self, number: int) -> Asked:
+        del self._since_ms[number]
+        return self._open.pop(number)
+
+    def _note_trouble(self, answers: list[Answer]) -> None:
+        if any(isinstance(one, ProblemError) and one.problem == UNAVAILABLE for one in answers):
+            self.troubles += 1
 
     def _flush(self) -> None:
         if not self._arrivals:
@@ -153,6 +178,7 @@ class BookingLine(asyncio.Protocol):
         number = self._number + 1
         message = framed(encode(Batch(number, arrivals)))
         self._number, self._open[number] = number, asked
+        self._since_ms[number] = arrivals[0].received_ms
         if self._transport is not None and self.is_open:
             self._transport.write(message)
 

@@ -14,6 +14,9 @@ Row = tuple[Any, ...]
 KeyId = tuple[int, int, bytes]
 """Account, scope, digest."""
 
+NO_TRACKER = 0
+"""Stands with the key of a correction: what corrects it stays where it arrived."""
+
 FACT_COLUMNS = (
     *("account_id", "fact_digest", "kind", "revision", "tracker_id", "member_id", "id", "ended_ms"),
     *("project", "model", "source", "session_id", "thread_id"),
@@ -27,10 +30,8 @@ RUNS_OF_FACTS = f"""
 """  # noqa: S608 - constants of ours
 KNOWN_KEYS = f"""
     SELECT known.account_id, known.scope, known.digest, known.run_id, known.received_ms,
-        run.tracker_id, run.member_id, run.kind
+        known.tracker_id
     FROM asked CROSS JOIN {idempotency_keys.name} AS known
-    LEFT JOIN {runs.name} AS run ON run.account_id = known.account_id
-        AND run.tracker_id = known.tracker_id AND run.id = known.run_id
     WHERE known.account_id = asked.account_id AND known.scope = asked.scope
         AND known.digest = asked.digest
 """  # noqa: S608 - constants of ours

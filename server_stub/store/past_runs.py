@@ -32,7 +32,7 @@ def latest(connection: Connection, account_id: int, tracker_id: int, limit: int)
         .limit(limit)
     )
     return [
-        # PostgreSQL hands JSONB out decoded, SQLite the text that it was given.
+        # PostgreSQL hands JSON out decoded, SQLite the text that it was given.
         PastRun(row.id, row.ended_ms, json.loads(payload) if isinstance(payload, str) else payload)
         for row in connection.execute(asked)
         for payload in (row.payload,)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from server_stub.domain.health import (
     Health,
@@ -21,12 +21,13 @@ from server_stub.domain.rules import read as read_rules
 from server_stub.domain.rules import write as write_rules
 from server_stub.store import channels, summaries
 from server_stub.store.changes import Change, note, recall
+from server_stub.store.deliveries import IDS_AT_ONCE
 from server_stub.store.tables import trackers
 from telemhq_agents.contract.resources import TrackerState
-from telemhq_agents.contract.rules import Rules
+from telemhq_agents.contract.rules import Channel, Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -43,6 +44,23 @@ _STANDING = select(
     trackers.c.rules,
     trackers.c.rules_revision,
 ).where(trackers.c.deleted_ms.is_(None))
+
+_TAKE = (
+    update(trackers)
+    .where(
+        trackers.c.account_id == bindparam("in_account"),
+        trackers.c.id == bindparam("of_tracker"),
+    )
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                *("state", "due_ms", "wake_ms", "memory", "memory_revision"),
+                *("rules", "rules_revision"),
+            )
+        }
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +117,44 @@ def replace_rules(
     connection: Connection, standing: Standing, rules: Rules, now_ms: int
 ) -> StoredRules:
     """Give a tracker that this transaction has locked other rules."""
-    text = write_rules(rules)
-    if text == standing.rules:
-        return StoredRules(standing.rules_revision, rules)
-    revision = standing.rules_revision + 1
-    step = after_rules(standing.health, judge_of(text), now_ms)
-    _take(connection, standing, step, now_ms, rules=text, rules_revision=revision)
-    before = read_rules(standing.rules)
-    if rules.summary.every is not before.summary.every:
-        summaries.begin(connection, standing.account_id, standing.tracker_id, rules.summary, now_ms)
-    wanted = rules.alerting.channels
-    if wanted != before.alerting.channels:
-        channels.sync(connection, standing.account_id, standing.tracker_id, wanted, now_ms)
-    return StoredRules(revision, rules)
+    (stored,) = replace_all(connection, [(standing, rules)], now_ms)
+    return stored
+
+
+def replace_all(
+    connection: Connection, wanted: Sequence[tuple[Standing, Rules]], now_ms: int
+) -> list[StoredRules]:
+    """Give trackers of one account, which this transaction has locked, other rules."""
+    stored: list[StoredRules] = []
+    taken: list[_Taken] = []
+    named: dict[int, Sequence[Channel]] = {}
+    for standing, rules in wanted:
+        text = write_rules(rules)
+        is_other = text != standing.rules
+        revision = standing.rules_revision + int(is_other)
+        stored.append(StoredRules(revision, rules))
+        if not is_other:
+            continue
+        step = after_rules(standing.health, judge_of(text), now_ms)
+        taken.append(_Taken(standing, step, text, revision))
+        before = read_rules(standing.rules)
+        place = (standing.account_id, standing.tracker_id)
+        if rules.summary.every is not before.summary.every:
+            summaries.begin(connection, *place, rules.summary, now_ms)
+        if rules.alerting.channels != before.alerting.channels:
+            named[standing.tracker_id] = rules.alerting.channels
+    _take_all(connection, taken, now_ms)
+    if named:
+        channels.sync_all(connection, wanted[0][0].account_id, named, now_ms)
+    return stored
 
 
 def pause(connection: Connection, account_id: int, tracker_id: int, now_ms: int) -> None:
     """Stop judging a tracker; what it receives is still recorded."""
     standing = lock(connection, account_id, [tracker_id]).get(tracker_id)
     if standing is not None and standing.health.state is not TrackerState.PAUSED:
-        _take(connection, standing, after_pause(standing.health, now_ms), now_ms)
+        step = after_pause(standing.health, now_ms)
+        _take_all(connection, [_taken(standing, step)], now_ms)
 
 
 def resume(connection: Connection, account_id: int, tracker_id: int, now_ms: int) -> None:
@@ -126,7 +162,7 @@ def resume(connection: Connection, account_id: int, tracker_id: int, now_ms: int
     standing = lock(connection, account_id, [tracker_id]).get(tracker_id)
     if standing is not None and standing.health.state is TrackerState.PAUSED:
         step = after_resume(standing.health, judge_of(standing.rules), now_ms)
-        _take(connection, standing, step, now_ms)
+        _take_all(connection, [_taken(standing, step)], now_ms)
 
 
 def lock(
@@ -136,36 +172,63 @@ def lock(
 
     Rows are locked in the order of their ids, as everywhere, so that nobody waits in a ring.
     """
-    asked = (
-        _STANDING.where(trackers.c.account_id == account_id, trackers.c.id.in_(tracker_ids))
-        .order_by(trackers.c.id)
-        .with_for_update()
-    )
-    return {row.id: _standing(row) for row in connection.execute(asked)}
-
-
-def _take(
-    connection: Connection, standing: Standing, step: Step, now_ms: int, **values: object
-) -> None:
-    """Write what a change makes of a tracker, with the transitions and alerts that come of it."""
-    health = step.health
-    changed = (
-        update(trackers)
-        .where(trackers.c.account_id == standing.account_id, trackers.c.id == standing.tracker_id)
-        .values(
-            state=health.state.value,
-            due_ms=health.due_ms,
-            wake_ms=health.wake_ms,
-            memory=msgspec.json.encode(health.memory).decode(),
-            memory_revision=standing.memory_revision + 1,
-            **values,
+    ids = sorted(tracker_ids)
+    locked: dict[int, Standing] = {}
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        asked = (
+            _STANDING.where(
+                trackers.c.account_id == account_id,
+                trackers.c.id.in_(ids[start : start + IDS_AT_ONCE]),
+            )
+            .order_by(trackers.c.id)
+            .with_for_update()
         )
-    )
-    connection.execute(changed)
-    if step.recalled:
-        recall(connection, standing.account_id, standing.tracker_id, step.recalled, now_ms)
-    if step.transitions or step.alerts:
-        note(connection, [Change(standing.account_id, standing.tracker_id, step, now_ms)])
+        locked |= {row.id: _standing(row) for row in connection.execute(asked)}
+    return locked
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A step of a tracker that this transaction has locked, and the rules it has then."""
+
+    standing: Standing
+    step: Step
+    rules: str
+    rules_revision: int
+
+    def row(self) -> dict[str, Any]:
+        standing, health = self.standing, self.step.health
+        return {
+            "in_account": standing.account_id,
+            "of_tracker": standing.tracker_id,
+            "state": health.state.value,
+            "due_ms": health.due_ms,
+            "wake_ms": health.wake_ms,
+            "memory": msgspec.json.encode(health.memory).decode(),
+            "memory_revision": standing.memory_revision + 1,
+            "rules": self.rules,
+            "rules_revision": self.rules_revision,
+        }
+
+
+def _taken(standing: Standing, step: Step) -> _Taken:
+    return _Taken(standing, step, standing.rules, standing.rules_revision)
+
+
+def _take_all(connection: Connection, taken: Sequence[_Taken], now_ms: int) -> None:
+    """Write what changes make of trackers, with the transitions and alerts that come of them."""
+    if not taken:
+        return
+    connection.execute(_TAKE, [one.row() for one in taken])
+    changes = []
+    for one in taken:
+        place = (one.standing.account_id, one.standing.tracker_id)
+        if one.step.recalled:
+            recall(connection, *place, one.step.recalled, now_ms)
+        if one.step.transitions or one.step.alerts:
+            changes.append(Change(*place, one.step, now_ms))
+    if changes:
+        note(connection, changes)
 
 
 def _standing(row: Row[*tuple[Any, ...]]) -> Standing:

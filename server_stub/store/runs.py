@@ -51,10 +51,11 @@ def page(
     if before_id is not None:
         asked = asked.where(runs.c.id < before_id)
     asked = asked.order_by(runs.c.id.desc()).limit(limit)
-    return [_run(row) for row in connection.execute(asked)]
+    return [stored_run(row) for row in connection.execute(asked)]
 
 
-def _run(row: Row[*tuple[Any, ...]]) -> StoredRun:
+def stored_run(row: Row[*tuple[Any, ...]]) -> StoredRun:
+    """Return a row of `runs`, all of its columns, as a record."""
     payload = row.payload
     return StoredRun(
         id=row.id,
@@ -71,7 +72,7 @@ def _run(row: Row[*tuple[Any, ...]]) -> StoredRun:
         has_cost=row.has_cost,
         has_duration=row.has_duration,
         amounts=Amounts(*(getattr(row, name) for name in AMOUNT_FIELDS)),
-        # PostgreSQL hands JSONB out decoded, SQLite the text that it was given.
+        # PostgreSQL hands JSON out decoded, SQLite the text that it was given.
         payload=json.loads(payload) if isinstance(payload, str) else payload,
         outcome=row.outcome,
         verdicts=msgspec.json.decode(row.verdicts or "[]", type=tuple[Verdict, ...]),

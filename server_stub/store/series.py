@@ -35,6 +35,14 @@ _AFTER_ENDED = 1
 
 
 @dataclass(frozen=True, slots=True)
+class OfProjects:
+    """Runs by the project of each. `values` has, for each name asked for, what stood there."""
+
+    projects: list[str]
+    values: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Charted:
     """Runs in the order they ended. `values` has, for each name asked for, what stood there.
 
@@ -86,6 +94,16 @@ def charted(
     # Arrival is nearly always the order in which runs ended, and sorting keeps it where it is.
     rows.sort(key=_ENDED)
     return Charted(list(map(_ENDED, rows)), read(rows))
+
+
+def by_project(
+    connection: Connection, account_id: int, tracker_id: int, *, names: Sequence[str], limit: int
+) -> OfProjects:
+    """Return the project of each of up to `limit` latest runs, and what stood under these names."""
+    columns, read = value_columns(connection, names, _AFTER_ENDED)
+    latest = _latest(account_id, tracker_id, limit)
+    rows = fetched(connection, latest.with_only_columns(runs.c.project, *columns))
+    return OfProjects([row[0] for row in rows], read(rows))
 
 
 def payloads(

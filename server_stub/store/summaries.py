@@ -15,7 +15,7 @@ from server_stub.domain.membership import ACTIVE
 from server_stub.domain.rules import read as read_rules
 from server_stub.domain.summary_period import latest_period
 from server_stub.store import channels, deliveries, dialect
-from server_stub.store.exact import halves, joined
+from server_stub.store.exact import added_up
 from server_stub.store.ids import first_of
 from server_stub.store.series import fetched, is_run_of, value_columns
 from server_stub.store.tables import buckets, memberships, runs, summaries, trackers, users
@@ -199,17 +199,18 @@ def book(
 
 def sums_by_model(connection: Connection, place: Place, period: Period) -> dict[str, Amounts]:
     """Return what a tracker's runs of a period add up to, corrections included, by model."""
-    asked = (
-        select(buckets.c.model, *halves(buckets.c[name] for name in AMOUNT_FIELDS))
-        .where(
-            buckets.c.account_id == place[0],
-            buckets.c.tracker_id == place[1],
-            buckets.c.quarter_ms >= period.start_ms,
-            buckets.c.quarter_ms < period.end_ms,
-        )
-        .group_by(buckets.c.model)
+    in_period = (
+        buckets.c.account_id == place[0],
+        buckets.c.tracker_id == place[1],
+        buckets.c.quarter_ms >= period.start_ms,
+        buckets.c.quarter_ms < period.end_ms,
     )
-    return {row.model: Amounts(*joined(row[1:])) for row in connection.execute(asked)}
+    found = added_up(
+        connection,
+        [buckets.c[name] for name in AMOUNT_FIELDS],
+        lambda added: select(buckets.c.model, *added).where(*in_period).group_by(buckets.c.model),
+    )
+    return {model: Amounts(*sums) for (model,), sums in found}
 
 
 def told(connection: Connection, place: Place, period: Period) -> Told:

@@ -11,7 +11,6 @@ from sqlalchemy import func, select, update
 
 from server_stub.domain.health import Health, Memory, Step, after_tick
 from server_stub.domain.judging import judge_of
-from server_stub.store import uptimes
 from server_stub.store.changes import Change, note, save_health
 from server_stub.store.tables import trackers
 from telemhq_agents.clock import monotonic_ns
@@ -19,6 +18,8 @@ from telemhq_agents.contract.resources import TrackerState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
+
+    from server_stub.store.uptimes import Trusted
 
 _DUE = select(
     trackers.c.account_id,
@@ -47,31 +48,33 @@ def next_wake(connection: Connection) -> int | None:
     return connection.execute(asked).scalar()
 
 
-def tick(connection: Connection, now_ms: int, limit: int) -> Swept:
+def tick(connection: Connection, trusted: Trusted, limit: int) -> Swept:
     """Look at the trackers whose time has come, at most `limit` of them.
+
+    Now is the end of the time that can be trusted: what came later may not be stored yet.
 
     What a ping or a person changes in this moment is left to them: it is another revision then.
     Rows are written in the order of their keys, as everywhere, so that nobody waits in a ring.
     """
     began_ns = monotonic_ns()
     # Without locking them: a database of several nodes locks rows of one account at a time.
-    asked = _DUE.where(trackers.c.wake_ms <= now_ms).order_by(trackers.c.wake_ms).limit(limit)
-    count = _look(connection, asked, now_ms)
+    asked = _DUE.where(trackers.c.wake_ms <= trusted.upto_ms).order_by(trackers.c.wake_ms)
+    count = _look(connection, asked.limit(limit), trusted)
     return Swept(count, monotonic_ns() - began_ns)
 
 
-def tick_one(connection: Connection, account_id: int, tracker_id: int, now_ms: int) -> None:
+def tick_one(connection: Connection, account_id: int, tracker_id: int, trusted: Trusted) -> None:
     """Look at one tracker, whose time has come."""
     one = _DUE.where(trackers.c.account_id == account_id, trackers.c.id == tracker_id)
-    _look(connection, one.where(trackers.c.wake_ms <= now_ms), now_ms)
+    _look(connection, one.where(trackers.c.wake_ms <= trusted.upto_ms), trusted)
 
 
-def _look(connection: Connection, asked: Select[Any], now_ms: int) -> int:
-    up_since_ms = uptimes.beat(connection, now_ms)
+def _look(connection: Connection, asked: Select[Any], trusted: Trusted) -> int:
+    now_ms = trusted.upto_ms
     rows = connection.execute(asked).all()
     changes = []
     for row in sorted(rows, key=lambda row: (row.account_id, row.id)):
-        step = _step(row, now_ms, up_since_ms)
+        step = _step(row, now_ms, trusted.since_ms)
         saved = save_health(connection, row.account_id, row.id, step.health, row.memory_revision)
         if saved and (step.transitions or step.alerts):
             changes.append(Change(row.account_id, row.id, step, now_ms))

@@ -79,14 +79,15 @@ def apply(
     if not _is_as_seen(connection, reach, seen):
         return None
     account_id = reach.account_id
-    revisions = {one.tracker.id: one.tracker.revision for one in difference.changed}
+    touched = (*(one.tracker for one in difference.changed), *difference.pruned)
+    revisions = {one.id: one.revision for one in touched}
     standing = rules.lock(connection, account_id, revisions)
     if {one.tracker_id: one.rules_revision for one in standing.values()} != revisions:
         return None
     for one in difference.pruned:
         trackers.delete(connection, account_id, one.id, now_ms)
-    for changed in difference.changed:
-        rules.replace_rules(connection, standing[changed.tracker.id], changed.rules, now_ms)
+    changed = [(standing[one.tracker.id], one.rules) for one in difference.changed]
+    rules.replace_all(connection, changed, now_ms)
     drafts = [
         TrackerDraft(account_id, made_by, name, rules=wanted) for name, wanted in difference.added
     ]

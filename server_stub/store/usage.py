@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, case, literal, select
 
 from server_stub.domain.usage_window import DAY_MS, HOUR_MS
-from server_stub.store.exact import halves, joined
+from server_stub.store.exact import added_up
 from server_stub.store.tables import buckets, session_buckets
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
 
@@ -40,7 +40,8 @@ class Sums:
     """One group of a report before its keys are named.
 
     `keys` are in the order of `group_by`: a member's or tracker's id, a local day counted from
-    1970-01-01, a local hour with its offset in milliseconds, else the text itself.
+    1970-01-01 (for a week or month too, of which there are as many as it has days), a local hour
+    with its offset in milliseconds, else the text itself.
     """
 
     keys: tuple[Key, ...]
@@ -63,18 +64,21 @@ def sums(
 ) -> list[Sums]:
     """Add up the buckets that a question asks for, one `Sums` for each group.
 
-    `spans` are the offsets of local time over the window; needed for days and hours only.
+    `spans` are the offsets of local time over the window; needed for groups of time only.
     """
     table = _table(question)
     keys = _keys(table, question, spans)
     figures = [table.c[name] for name in AMOUNT_FIELDS]
     # A subquery, so that the database sees the grouped expressions once, parameters and all.
-    rows = select(*keys, *figures).where(*_window(table, question), *_filters(table, question))
+    rows = select(*keys, *figures).where(*_window(table, question), *filters(table, question))
     chosen = rows.subquery()
     grouped = [chosen.c[key.name] for key in keys]
-    added = halves(chosen.c[name] for name in AMOUNT_FIELDS)
-    asked = select(*grouped, *added).group_by(*grouped)
-    return [_sums(question.group_by, tuple(row)) for row in connection.execute(asked)]
+    found = added_up(
+        connection,
+        [chosen.c[name] for name in AMOUNT_FIELDS],
+        lambda added: select(*grouped, *added).group_by(*grouped),
+    )
+    return [Sums(_named(question.group_by, keys), Amounts(*sums)) for keys, sums in found]
 
 
 def runs_by_tracker(
@@ -84,14 +88,22 @@ def runs_by_tracker(
 
     A tracker without any run is left out.
     """
-    asked = (
-        select(buckets.c.tracker_id, *halves([buckets.c.runs]))
-        .where(buckets.c.account_id == account_id)
-        .group_by(buckets.c.tracker_id)
-    )
+    conditions = [buckets.c.account_id == account_id]
     if tracker_id is not None:
-        asked = asked.where(buckets.c.tracker_id == tracker_id)
-    return {row.tracker_id: joined(row[1:])[0] for row in connection.execute(asked)}
+        conditions.append(buckets.c.tracker_id == tracker_id)
+    found = added_up(
+        connection,
+        [buckets.c.runs],
+        lambda added: (
+            select(buckets.c.tracker_id, *added).where(*conditions).group_by(buckets.c.tracker_id)
+        ),
+    )
+    return {tracker: runs for (tracker,), (runs,) in found}
+
+
+def conditions(table: Table, question: UsageQuestion) -> list[ColumnElement[bool]]:
+    """Return what holds for the rows of a table of buckets that a question is about."""
+    return [*_window(table, question), *filters(table, question)]
 
 
 def _table(question: UsageQuestion) -> Table:
@@ -107,7 +119,8 @@ def _window(table: Table, question: UsageQuestion) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _filters(table: Table, question: UsageQuestion) -> list[ColumnElement[bool]]:
+def filters(table: Table, question: UsageQuestion) -> list[ColumnElement[bool]]:
+    """Return what holds for the rows that a question's filters let pass, of buckets or of runs."""
     allowed: dict[str, tuple[int, ...] | tuple[str, ...]] = {
         "member_id": question.member_ids,
         "tracker_id": question.tracker_ids,
@@ -124,9 +137,9 @@ def _keys(
     keys: list[ColumnElement[Any]] = []
     for group in question.group_by:
         match group:
-            case "day":
+            case "day" | "week" | "month":
                 local = table.c.quarter_ms + _offset(table, spans)
-                keys.append((local // DAY_MS).label("local_day"))
+                keys.append((local // DAY_MS).label(f"local_{group}"))
             case "hour":
                 offset = _offset(table, spans)
                 keys.append(((table.c.quarter_ms + offset) // HOUR_MS).label("local_hour"))
@@ -145,8 +158,9 @@ def _offset(table: Table, spans: Sequence[OffsetSpan]) -> ColumnElement[int]:
     return case(*ends, else_=last) if ends else last
 
 
-def _sums(group_by: tuple[str, ...], values: Sequence[Any]) -> Sums:
-    figures = joined(values[-2 * len(AMOUNT_FIELDS) :])
+def _named(group_by: tuple[str, ...], values: Sequence[Any]) -> tuple[Key, ...]:
+    """Return the keys of a row, an hour's two columns as one."""
     parts = iter(values)
-    keys = [(next(parts), next(parts)) if group == "hour" else next(parts) for group in group_by]
-    return Sums(tuple(keys), Amounts(*figures))
+    return tuple(
+        (next(parts), next(parts)) if group == "hour" else next(parts) for group in group_by
+    )

@@ -132,6 +132,8 @@ class Writer:
         self._connection: Connection | None = None
         self._stopping = False
         self._trouble = ""
+        self.troubles = 0
+        """How often something could not be written, so that pings may have been refused."""
         self._wrote_ns: int | None = None
 
     def start(self) -> None:
@@ -322,6 +324,7 @@ class Writer:
         """Return the problem to answer with; the log is told once, not for every batch."""
         if not self._trouble:
             LOG.error("nothing can be recorded: %s", told(error))
+        self.troubles += 1
         self._trouble = told(error)
         self._wrote_ns = None
         return ProblemError(UNAVAILABLE)

@@ -29,8 +29,17 @@ def background(store: Store, settings: Settings) -> Loop:
 
 def jobs(store: Store, settings: Settings, wake: Callable[[], None]) -> list[Job]:
     """Return the jobs, each made for one process; `wake` makes the loop look at once."""
+    uptime = Uptime(store)
+    beat_s = uptimes.BEAT_S if store.is_alone else uptimes.SHARED_BEAT_S
     return [
-        Job("uptime", Uptime(store).run_once, every_s=uptimes.BEAT_S, everywhere=True),
+        Job(
+            "uptime",
+            uptime.run_once,
+            every_s=beat_s,
+            everywhere=True,
+            longest_s=beat_s,
+            stop=uptime.stop,
+        ),
         Job("overdue", Overdue(store).run_once),
         *notify_jobs(store, settings, wake),
         Job("summaries", Summaries(store).run_once),

@@ -31,6 +31,7 @@ class Job:
 
     `run` takes the present moment (milliseconds UTC) and returns how much it did: after anything
     but nothing it is asked again after `rest_s`. It keeps the writer busy for at most 5 ms at a time.
+    One that failed waits longer and longer, up to `longest_s`.
     `everywhere`: in each process, not only in the one that holds the lease. `stop` is called once
     when the server stops.
     """
@@ -40,6 +41,7 @@ class Job:
     every_s: float = 1.0
     everywhere: bool = False
     rest_s: float = 0.0
+    longest_s: float = LONGEST_WAIT_S
     stop: Callable[[], None] | None = None
 
 
@@ -116,7 +118,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001 - the loop survives every job
             turn.failures += 1
             self._tell(turn, error)
-            wait_s = min(job.every_s * 2**turn.failures, max(LONGEST_WAIT_S, job.every_s))
+            wait_s = min(job.every_s * 2**turn.failures, max(job.longest_s, job.every_s))
         else:
             turn.failures = 0
             wait_s = job.rest_s if done else job.every_s

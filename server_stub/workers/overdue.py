@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from server_stub.domain.problem import ProblemError
 from server_stub.store import sweep
+from server_stub.store.recorder import LAG_MS, Recorder
 
 if TYPE_CHECKING:
     from server_stub.store.engine import Store
@@ -17,9 +18,6 @@ FIRST_SLICE = 4
 SLICE_NS = 5_000_000
 """How long the writer may be kept from booking pings."""
 
-LAG_MS = 1_000
-"""A ping that arrived in time may be committed a moment later: the sweep looks no nearer."""
-
 PUT_OFF_MS = 10 * 60 * 1000
 
 
@@ -28,14 +26,14 @@ class Overdue:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._recorder = Recorder(store)
         self._slice = FIRST_SLICE
 
     def run_once(self, now_ms: int) -> int:
         """Look at one slice of what is due; return how many trackers that was."""
-        now_ms -= LAG_MS
         with self._store.read() as connection:
             wake_ms = sweep.next_wake(connection)
-        if wake_ms is None or wake_ms > now_ms:
+        if wake_ms is None or wake_ms > now_ms - LAG_MS:
             return 0
         try:
             return self._tick(now_ms)
@@ -47,7 +45,9 @@ class Overdue:
 
     def _tick(self, now_ms: int) -> int:
         limit = self._slice
-        swept = self._store.write(lambda connection: sweep.tick(connection, now_ms, limit))
+        swept = self._recorder.write(
+            now_ms, lambda connection, trusted: sweep.tick(connection, trusted, limit)
+        )
         if swept.count == limit:
             fitting = limit * SLICE_NS // max(swept.took_ns, 1)
             self._slice = max(1, min(fitting, 2 * limit, LARGEST_SLICE))
@@ -57,7 +57,7 @@ class Overdue:
         """Judge trackers one by one; put off those that cannot be, so that nobody waits for them."""
         for done in range(limit):
             with self._store.read() as connection:
-                first = sweep.first_due(connection, now_ms)
+                first = sweep.first_due(connection, now_ms - LAG_MS)
             if first is None:
                 return done
             self._tick_one(now_ms, *first)
@@ -65,8 +65,11 @@ class Overdue:
 
     def _tick_one(self, now_ms: int, account_id: int, tracker_id: int) -> None:
         try:
-            self._store.write(
-                lambda connection: sweep.tick_one(connection, account_id, tracker_id, now_ms)
+            self._recorder.write(
+                now_ms,
+                lambda connection, trusted: sweep.tick_one(
+                    connection, account_id, tracker_id, trusted
+                ),
             )
         except ProblemError:
             raise

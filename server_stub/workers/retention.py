@@ -1,4 +1,4 @@
-"""Prunes runs that plans keep no more: a few at a time, between the pings."""
+"""Prunes runs that plans keep no more, and what was told of them: a few at a time, between pings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from server_stub.domain.problem import ProblemError
-from server_stub.store import retention
+from server_stub.store import retention, told_retention
 from telemhq_agents.clock import monotonic_ns
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ SLICE_NS = 3_000_000
 
 FIRST_SLICE = 20
 LARGEST_SLICE = 500
+TOLD_AT_ONCE = 50
+"""Changes of state and alerts: about a millisecond."""
+
 TRACKERS_AT_ONCE = 200
 LOOKS_AT_ONCE = 20
 NOWHERE = (0, 0)
@@ -46,11 +49,14 @@ class Retention:
         self._after: tuple[int, int] | None = None
         self._waiting: deque[Holding] = deque()
         self._pruning: tuple[Holding, int, int] | None = None
+        self._forgetting: tuple[Holding, int] | None = None
 
     def run_once(self, now_ms: int) -> int:
         """Look at some trackers, or prune one slice; 0 when the pass is over."""
         if self._pruning is not None:
             return self._prune_or_skip(*self._pruning)
+        if self._forgetting is not None:
+            return self._forget_or_skip(*self._forgetting)
         if self._waiting:
             return self._look(now_ms)
         if self._after is None:
@@ -80,8 +86,12 @@ class Retention:
             holding = self._waiting.popleft()
             with self._store.read() as connection:
                 below_id = retention.outlived(connection, holding, now_ms)
+                told_below_id = told_retention.outlived(connection, holding, now_ms)
+            if told_below_id is not None:
+                self._forgetting = (holding, told_below_id)
             if below_id is not None:
                 self._pruning = (holding, 0, below_id)
+            if self._pruning or self._forgetting:
                 return looked + 1
         return LOOKS_AT_ONCE
 
@@ -94,6 +104,20 @@ class Retention:
             LOG.exception("runs of tracker %d cannot be pruned; others are", holding.tracker_id)
             self._pruning = None
             return 1
+
+    def _forget_or_skip(self, holding: Holding, below_id: int) -> int:
+        try:
+            gone = self._store.write(
+                lambda connection: told_retention.prune(connection, holding, below_id, TOLD_AT_ONCE)
+            )
+        except ProblemError:
+            raise
+        except Exception:
+            LOG.exception("alerts of tracker %d cannot be pruned; others are", holding.tracker_id)
+            gone = 0
+        if gone == 0:
+            self._forgetting = None
+        return 1
 
     def _prune(self, holding: Holding, after_id: int, below_id: int) -> int:
         limit = self._slice

@@ -198,7 +198,7 @@ class Stage:
         engine = create_engine(self.cast.settings.database_url, poolclass=NullPool)
         with engine.begin() as connection:
             for name, table in metadata.tables.items():
-                if name in {"uptimes", "leases"}:
+                if name in {"uptimes", "recorders", "leases"}:
                     continue
                 connection.execute(delete(table))
                 if self.rows[name]:

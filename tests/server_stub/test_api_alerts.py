@@ -195,6 +195,50 @@ def test_a_link_in_a_mail_unsubscribes_when_its_button_is_pressed_and_not_before
     assert cast.member.got(channels_of(tracker))[0]["unsubscribed_at"] is None
 
 
+def test_whoever_lost_the_mail_subscribes_again_with_their_key(cast: Cast) -> None:
+    tracker = cast.member.new_tracker()
+    own = {"kind": "email", "target": cast.member.email}
+    channel = cast.member.did("POST", channels_of(tracker), own)["channel"]
+    link = unsubscribe_link(cast.settings, channel["id"])
+    cast.nobody.http.post(routes.UNSUBSCRIBE.format(unsubscribe_token=link))
+    path = routes.TRACKER_SUBSCRIBE.format(tracker_id=tracker["id"])
+
+    by_another = cast.owner.did("POST", path)
+    stopped = cast.member.got(channels_of(tracker))[0]["unsubscribed_at"]
+    told = cast.member.did("POST", path)
+
+    assert by_another == {"email": "ada@example.com", "again": [], "gets_alerts": False}
+    assert stopped is not None
+    assert told == {"email": cast.member.email, "again": ["email"], "gets_alerts": True}
+    assert cast.member.got(channels_of(tracker))[0]["unsubscribed_at"] is None
+
+
+def test_a_test_of_mail_goes_to_oneself_and_nobody_else_sees_it(cast: Cast) -> None:
+    made = cast.member.did("POST", routes.MAIL_TEST, account=cast.team)
+    again = cast.member.ask("POST", routes.MAIL_TEST, params={"account": cast.team})
+    path = routes.DELIVERY.format(delivery_id=made["id"])
+
+    detail = cast.member.got(path)
+
+    listed = {
+        person.email: [
+            one["id"]
+            for one in person.got(routes.DELIVERIES, account=cast.team)["deliveries"]
+            if one["event"] == "mail.test"
+        ]
+        for person in (cast.member, cast.colleague)
+    }
+
+    assert (made["target"], made["event"]) == (cast.member.email, "mail.test")
+    assert listed == {cast.member.email: [made["id"]], cast.colleague.email: []}
+    assert (again.status_code, again.json()["type"]) == (409, "test-under-way")
+    assert detail["mail"]["subject"] == "TelemHQ: a test"
+    assert cast.member.email in detail["mail"]["text"]
+    assert cast.colleague.ask("GET", path).status_code == 403
+    eventually(lambda: cast.member.got(path)["delivery"]["state"] == "held")
+    assert cast.member.ask("POST", routes.DELIVERY_AGAIN.format(delivery_id=made["id"])).is_success
+
+
 def test_a_link_that_was_not_made_here_opens_nothing(cast: Cast) -> None:
     tracker = cast.member.new_tracker()
     draft = {"kind": "email", "target": "ops@example.com"}

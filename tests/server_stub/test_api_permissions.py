@@ -36,7 +36,7 @@ TABLE: dict[tuple[str, str, str], tuple[int, ...]] = {
     ("PATCH", routes.TRACKER_RULES, "{}"): (200, 200, 200, 403, 404, 404, 401),
     ("GET", routes.TRACKER_TRANSITIONS, ""): (200, 200, 200, 403, 404, 404, 401),
     ("GET", routes.TRACKER_ASSERTIONS, ""): (200, 200, 200, 403, 404, 404, 401),
-    ("POST", routes.TRACKER_ASSERTIONS, '{"path": "a", "operator": "equals"}'): (
+    ("POST", routes.TRACKER_ASSERTIONS, '{"path": "a", "operator": "equals", "value": 1}'): (
         (201, 201, 201, 403, 404, 404, 401)
     ),
     ("GET", routes.TRACKER_ASSERTION, ""): (200, 200, 200, 403, 404, 404, 401),
@@ -64,12 +64,15 @@ TABLE: dict[tuple[str, str, str], tuple[int, ...]] = {
     ("GET", routes.DELIVERIES + IN_TEAM, ""): (200, 200, 200, 200, 403, 404, 401),
     ("GET", routes.DELIVERY, ""): (200, 200, 200, 403, 404, 404, 401),
     ("POST", routes.DELIVERY_AGAIN, ""): (202, 202, 202, 403, 404, 404, 401),
+    ("POST", routes.TRACKER_SUBSCRIBE, ""): (200, 200, 200, 403, 404, 404, 401),
+    ("POST", routes.MAIL_TEST + IN_TEAM, ""): (202, 202, 202, 202, 403, 404, 401),
     ("GET", routes.UNSUBSCRIBE, ""): (200, 200, 200, 200, 200, 200, 200),
     ("POST", routes.UNSUBSCRIBE, ""): (200, 200, 200, 200, 200, 200, 200),
     ("GET", routes.TRACKER_FIELDS, ""): (200, 200, 200, 403, 404, 404, 401),
     ("PUT", routes.TRACKER_FIELD, '{"choice": "pinned"}'): (204, 204, 204, 403, 404, 404, 401),
     ("DELETE", routes.TRACKER_FIELD, ""): (204, 204, 204, 403, 404, 404, 401),
     ("GET", routes.TRACKER_SERIES + "?field=cost_usd", ""): (200, 200, 200, 403, 404, 404, 401),
+    ("GET", routes.TRACKER_BREAKDOWN, ""): (200, 200, 200, 403, 404, 404, 401),
     ("GET", routes.TRACKER_ARCHIVE, ""): (200, 200, 200, 403, 404, 404, 401),
     ("GET", routes.TRACKER_SUMMARY, ""): (200, 200, 200, 403, 404, 404, 401),
     ("GET", routes.STATUS_PAGES + IN_TEAM, ""): (200, 200, 200, 200, 403, 404, 401),
@@ -101,6 +104,7 @@ TABLE: dict[tuple[str, str, str], tuple[int, ...]] = {
     ("POST", routes.TEAMS, '{"name": "Own"}'): (201, 201, 201, 201, 201, 201, 401),
     ("GET", routes.TEAMS, ""): (200, 200, 200, 200, 200, 200, 401),
     ("GET", routes.TEAM_MEMBERS, ""): (200, 200, 200, 200, 403, 404, 401),
+    ("GET", routes.TEAM_USAGE, ""): (200, 200, 403, 403, 403, 404, 401),
     ("GET", routes.TEAM_INVITATIONS, ""): (200, 200, 403, 403, 403, 404, 401),
     ("POST", routes.TEAM_INVITATIONS, '{"email": "new@x.org"}'): (
         (201, 201, 403, 403, 403, 404, 401)
@@ -110,13 +114,19 @@ TABLE: dict[tuple[str, str, str], tuple[int, ...]] = {
     ("GET", routes.INVITATION_PAGE, ""): (200, 200, 200, 200, 200, 200, 200),
     ("GET", routes.USAGE + IN_TEAM + "&scope=team", ""): (200, 200, 403, 403, 403, 404, 401),
     ("GET", routes.USAGE + IN_TEAM + "&scope=mine", ""): (200, 200, 200, 200, 403, 404, 401),
+    ("GET", routes.SESSIONS + IN_TEAM + "&scope=team", ""): (200, 200, 403, 403, 403, 404, 401),
+    ("GET", routes.SESSIONS + IN_TEAM + "&scope=mine", ""): (200, 200, 200, 200, 403, 404, 401),
+    # Nobody has used anything yet: who may look finds no such session.
+    ("GET", routes.SESSION_RUNS + IN_TEAM + "&scope=team", ""): (
+        (404, 404, 403, 403, 403, 404, 401)
+    ),
 }
 
 
 def asked(cast: Cast, who: str, method: str, path: str, body: str) -> int:
     key = cast.member.did("POST", routes.API_KEYS, {"name": "spare"})["id"]
     tracker = cast.member.new_tracker(account=cast.team)["id"]
-    asserted = {"assertions": [{"path": "x", "operator": "equals", "id": "known"}]}
+    asserted = {"assertions": [{"path": "x", "operator": "equals", "value": 1, "id": "known"}]}
     cast.member.did("PUT", routes.TRACKER_RULES.format(tracker_id=tracker), asserted)
     token = invited(cast.owner, cast.team, f"{who}-{method}@example.com")
     places = {

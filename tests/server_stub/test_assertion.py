@@ -50,6 +50,7 @@ SAME = [
     ("1_000", 1000, False),
     ("nan", "nan", True),
     ("inf", 1e308, False),
+    ("1e999", 1.7e308, False),
     ("\uff15", 5, False),
     ("", 0, False),
     (True, True, True),
@@ -247,6 +248,9 @@ def test_a_path_that_leads_nowhere_is_refused(path: str) -> None:
         (EQUALS, "x" * 2000, "must not be longer than 2,000 bytes of JSON"),
         (EQUALS, float("nan"), "holds what JSON cannot"),
         (MORE, float("inf"), "holds what JSON cannot"),
+        (MORE, "1e999", '"1e999" is beyond any number that can be compared'),
+        (EQUALS, " -1E400 ", '" -1E400 " is beyond any number that can be compared'),
+        (ONE_OF, ["1", "1e999"], '"1e999" is beyond any number that can be compared'),
         (ONE_OF, ["\ud800"], "holds what JSON cannot"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,13 +19,16 @@ import pytest
 from sqlalchemy import func, select
 
 from server_stub.domain.problem import ProblemError
+from server_stub.domain.run import Arrival, RunFacts
 from server_stub.store.booker import Frames, Outcomes, encode, framed, heard, read_outcomes, told
 from server_stub.store.engine import reading_engine
 from server_stub.store.ingest import Booked, Refusal
 from server_stub.store.limits import OverLimit
+from server_stub.store.line import BookingLine
 from server_stub.store.quotas import Quota
 from server_stub.store.tables import buckets, idempotency_keys, runs
 from server_stub.store.writer import UNAVAILABLE
+from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.ping import Recorded
 from telemhq_agents.contract.routes import HEALTH
 
@@ -236,6 +241,41 @@ def test_an_error_comes_over_the_line_as_its_problem(error: Exception) -> None:
     answer = heard(one)
     assert isinstance(answer, ProblemError)
     assert answer.problem == UNAVAILABLE
+
+
+def test_the_line_tells_since_when_somebody_waits_and_what_could_not_be_written() -> None:
+    async def talk() -> None:
+        ours, theirs = socket.socketpair()
+        turns, its_turns = socket.socketpair()
+        ours.settimeout(0)
+        line = BookingLine(ours, turns, 0)
+        told_of = asyncio.Queue[Any]()
+        await line.connect()
+
+        def book(ticket: int) -> None:
+            facts = RunFacts(ticket, Amounts(runs=1))
+            line.book(Arrival("tok", "", ticket, facts), ticket, told_of.put_nowait)
+
+        async def answer(number: int, outcome: Any) -> None:
+            theirs.sendall(framed(encode(Outcomes(number, [told(outcome)]))))
+            await told_of.get()
+
+        nobody = line.waiting_since_ms()
+        book(100)
+        fresh = line.waiting_since_ms()
+        await asyncio.sleep(0)
+        book(200)
+        await asyncio.sleep(0)
+        await answer(1, Booked(1, 100))
+        written = line.waiting_since_ms(), line.troubles
+        await answer(2, ProblemError(UNAVAILABLE))
+
+        assert (nobody, fresh, written) == (None, 100, (200, 0))
+        assert (line.waiting_since_ms(), line.troubles) == (None, 1)
+        for end in (theirs, turns, its_turns):
+            end.close()
+
+    asyncio.run(talk())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from server_stub.domain.judging import Outcome
+from server_stub.domain.judging import Outcome, judge_of
+from server_stub.domain.rules import write
 from telemhq_agents.contract.rules import (
     Assertion,
     Cause,
@@ -485,6 +488,41 @@ def test_a_start_that_arrives_after_its_end_waits_for_nothing() -> None:
     assert (keyed.state, keyless.state) == ("active", "active")
 
 
+@pytest.mark.parametrize("wrong_ms", [-HOUR, -2 * SECOND, 0, 2 * SECOND, HOUR])
+def test_without_keys_a_start_and_its_end_find_each_other_whatever_the_senders_clock_says(
+    wrong_ms: int,
+) -> None:
+    patient = Patient(BOUNDED)
+    for hour in range(3):
+        patient.start(NOON + hour * HOUR)
+        ended = NOON + hour * HOUR + SECOND
+        judged = patient.run(ended, ended_ms=ended + wrong_ms)
+        assert patient.memory.begun == ()
+        assert judged.failed is (wrong_ms == HOUR)
+    patient.wait(NOON + DAY)
+
+    assert Cause.STUCK not in causes(patient)
+
+
+def test_a_start_of_now_is_going_although_the_last_end_was_dated_ahead() -> None:
+    patient = Patient(BOUNDED)
+    patient.run(NOON, ended_ms=NOON + MINUTE)
+
+    patient.start(NOON + SECOND)
+    patient.wait(NOON + DAY)
+
+    assert patient.state == "failing"
+
+
+def test_two_clocks_do_not_make_a_run_too_short() -> None:
+    patient = Patient(Rules(min_duration_ms=5 * SECOND))
+    patient.start(NOON)
+
+    judged = patient.run(NOON + 10 * SECOND, ended_ms=NOON - SECOND)
+
+    assert not judged.failed
+
+
 def test_a_start_that_was_delayed_has_its_time_from_its_arrival_on() -> None:
     patient = Patient(BOUNDED)
     patient.run(NOON - DAY)
@@ -854,6 +892,43 @@ def test_a_tracker_whose_run_never_ended_goes_on_failing_under_another_schedule(
     assert patient.state == "failing"
 
 
+def test_after_an_overlap_another_schedule_forgives_the_missing_ping_alone() -> None:
+    rules = Rules(schedule=NIGHTLY.schedule, overlap=Overlap.FAIL)
+    patient = Patient(rules)
+    patient.run(THREE - DAY)
+    patient.start(THREE, key="a")
+    patient.start(THREE + MINUTE, key="b")
+    patient.wait(THREE + 2 * DAY)
+    missed = patient.memory.missed
+
+    patient.change(THREE + 2 * DAY, replace(rules, schedule=HOURLY.schedule))
+    changed = patient.state
+    patient.run(THREE + 2 * DAY + MINUTE)
+
+    assert (missed, changed, patient.state) == (True, "failing", "active")
+
+
+@pytest.mark.parametrize("how", ["stuck", "failed runs"])
+def test_what_has_not_recovered_yet_does_not_by_a_missing_ping_that_is_forgiven(how: str) -> None:
+    rules = Rules(
+        schedule=NIGHTLY.schedule, max_duration_ms=HOUR, failures_to_fail=1, successes_to_recover=2
+    )
+    patient = Patient(rules)
+    patient.run(THREE - DAY)
+    if how == "stuck":
+        patient.start(THREE, key="a")
+        patient.wait(THREE + 2 * HOUR)
+    else:
+        patient.run(THREE, ok=False)
+    patient.run(THREE + 3 * HOUR, key="b")
+    patient.wait(THREE + 2 * DAY)
+    missed = patient.memory.missed
+
+    patient.change(THREE + 2 * DAY, replace(rules, schedule=HOURLY.schedule))
+
+    assert (missed, patient.state) == (True, "failing")
+
+
 def test_without_a_schedule_nothing_is_expected_any_more() -> None:
     patient = Patient(NIGHTLY)
     patient.run(THREE - DAY)
@@ -897,22 +972,19 @@ def test_an_interval_that_would_end_within_maintenance_begins_anew_after_it() ->
     assert patient.health.due_ms == NOON + 2 * HOUR + 30 * MINUTE + HOUR
 
 
-def test_maintenance_without_end_expects_nothing() -> None:
-    windows = [Window("0 */2 * * *", 3600), Window("0 1-23/2 * * *", 3600)]
-    patient = Patient(Rules(schedule=Schedule("*/5 * * * *"), maintenance=windows))
+@pytest.mark.parametrize(
+    ("cron", "windows"),
+    [
+        ("*/5 * * * *", [Window("0 */2 * * *", 3600), Window("0 1-23/2 * * *", 3600)]),
+        ("0 2 * * *", [Window("0 2 * * *", 3600)]),
+    ],
+)
+def test_what_maintenance_covers_for_ever_is_never_expected(
+    cron: str, windows: list[Window]
+) -> None:
+    rules = Rules(schedule=Schedule(cron), maintenance=windows)
 
-    patient.run(NOON)
-
-    assert (patient.health.due_ms, patient.health.wake_ms) == (None, None)
-
-
-def test_a_moment_that_every_window_covers_is_never_expected() -> None:
-    rules = Rules(schedule=Schedule("0 2 * * *"), maintenance=[Window("0 2 * * *", 3600)])
-    patient = Patient(rules)
-
-    patient.run(NOON)
-
-    assert (patient.health.due_ms, patient.health.wake_ms) == (None, None)
+    assert judge_of(write(rules)).after(NOON) is None
 
 
 def test_a_window_on_working_days_leaves_the_moment_of_the_weekend() -> None:

@@ -73,18 +73,28 @@ def test_prometheus_is_told_of_trackers_runs_tokens_and_cost(cast: Cast) -> None
     cast.member.http.post(good["ping_url"], json=payload)
     cast.member.http.post(good["ping_url"], json=payload)
     cast.member.http.post(bad["ping_url"], json={"status": "error", "cost_usd": 0.25})
+    broken = cast.member.new_tracker("broken", account=cast.team)
+    wanted = {"path": "items", "operator": "greater_than", "value": 0}
+    path = routes.TRACKER_ASSERTIONS.format(tracker_id=broken["id"])
+    cast.member.did("POST", path, wanted)
+    cast.member.http.post(broken["ping_url"], json={"items": 0})
 
     answer = scrape(cast, made_key(cast.owner, account=cast.team))
 
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     found = samples(answer.text)
-    first, second, third = ((one["name"], one["id"]) for one in (good, bad, paused))
+    first, second, third, judged = ((one["name"], one["id"]) for one in (good, bad, paused, broken))
     assert found["telemhq_tracker_up", first] == 1
     assert found["telemhq_tracker_up", second] == 0
     assert ("telemhq_tracker_up", third) not in found
     assert found["telemhq_runs_total", first] == 2
     assert found["telemhq_failures_total", first] == 0
     assert found["telemhq_failures_total", second] == 1
+    assert found["telemhq_tracker_up", judged] == 0
+    assert found["telemhq_failures_total", judged] == 0
+    assert (
+        "by status or exit code; those that only its rules made fail are not among" in answer.text
+    )
     assert found["telemhq_runs_total", third] == 0
     assert 0 <= found["telemhq_tracker_last_ping_age_seconds", first] < 60
     assert found["telemhq_tracker_last_ping_timestamp_seconds", first] == pytest.approx(

@@ -170,12 +170,14 @@ TEXTS: list[tuple[str, str, str, list[str], str]] = [
     (routes.DELIVERIES, "get", "cursor", ["", "next", "1" * 20], "1"),
     (routes.USAGE, "get", "since", ["", "now", "2026"], "2026-03-01"),
     (routes.USAGE, "get", "until", ["", "now", "2026-3-1"], "2026-03-01T09:00:00.5+05:30"),
-    (routes.USAGE, "get", "group_by", ["week", "day,week"], "day,model"),
+    (routes.USAGE, "get", "group_by", ["decade", "day,decade"], "day,week"),
     (routes.USAGE, "get", "project", ["a\x00b"], ""),
     (routes.USAGE, "get", "model", ["a\x00b"], ""),
     (routes.USAGE, "get", "source", ["a\x00b"], ""),
     (routes.USAGE, "get", "member", ["\x00"], "me"),
     (routes.USAGE, "get", "tracker", ["\x00"], "nightly"),
+    (routes.SESSIONS, "get", "session", ["a\x00b"], "01a1"),
+    (routes.SESSIONS, "get", "since", ["", "now"], "2026-03-01"),
 ]
 
 

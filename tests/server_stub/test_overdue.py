@@ -9,20 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from server_stub.domain.health import Health, Memory, Ran, after_tick
 from server_stub.domain.problem import ProblemError
 from server_stub.domain.rules import write
+from server_stub.domain.run import Arrival, RunFacts
 from server_stub.store import sweep, uptimes
 from server_stub.store.engine import Store, writing_engine
-from server_stub.store.tables import alerts, trackers, transitions
+from server_stub.store.ingest import Booked
+from server_stub.store.recorder import LAG_MS
+from server_stub.store.tables import alerts, recorders, trackers, tracking_tokens, transitions
 from server_stub.store.tables import uptimes as uptimes_table
+from server_stub.store.uptimes import LONGEST_SILENCE_MS, Beat, Trusted
 from server_stub.store.writer import UNAVAILABLE
 from server_stub.workers import overdue
-from server_stub.workers.overdue import LAG_MS, PUT_OFF_MS, Overdue
+from server_stub.workers.overdue import PUT_OFF_MS, Overdue
+from server_stub.workers.uptime import Uptime
 from telemhq_agents import clock
 from telemhq_agents.contract import routes
+from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.resources import TrackerState
 from telemhq_agents.contract.rules import Rules, Schedule
 from tests.server_stub.blocking import wait_until_blocked
@@ -89,10 +96,17 @@ def was_up(store: Store, since_ms: int, until_ms: int) -> None:
     """Have a server that has been recording all this time."""
 
     def beats(connection: Connection) -> None:
-        uptimes.begin(connection, since_ms)
+        uptimes.begin(connection, Beat(store.recorder_id, since_ms, since_ms))
         connection.execute(update(uptimes_table).values(since_ms=since_ms, seen_ms=until_ms))
+        connection.execute(update(recorders).values(upto_ms=until_ms))
 
     store.write(beats)
+
+
+def also_records(store: Store, recorder_id: int, *, upto_ms: int) -> None:
+    """Have another process that has stored everything it heard until then."""
+    said = insert(recorders).values(id=recorder_id, upto_ms=upto_ms)
+    store.write(lambda connection: connection.execute(said))
 
 
 def sweep_until_done(job: Overdue, now_ms: int) -> int:
@@ -121,7 +135,7 @@ def test_a_missing_ping_fails_its_tracker_and_its_owner_is_told(outbox: Outbox) 
 
 def test_a_tracker_is_looked_at_when_its_time_has_come_and_not_before(outbox: Outbox) -> None:
     expects(outbox)
-    was_up(outbox.store, NOW_MS, SEEN)
+    was_up(outbox.store, NOW_MS, DUE)
     job = Overdue(outbox.store)
 
     before = job.run_once(DUE + LAG_MS - 1), tracker(outbox.store)["state"]
@@ -143,13 +157,89 @@ def test_a_tracker_is_not_missed_by_a_server_that_was_down(outbox: Outbox) -> No
     was_up(outbox.store, NOW_MS, DUE + 30_000)
     back = MISSED + HOUR
 
-    Overdue(outbox.store).run_once(back + LAG_MS)
+    Overdue(outbox.store).run_once(back)
     then = tracker(outbox.store)
     was_up(outbox.store, back, back + MINUTE)
     Overdue(outbox.store).run_once(back + MINUTE + LAG_MS)
 
     assert (then["state"], then["wake_ms"]) == ("late", back + MINUTE)
     assert [row["at_ms"] for row in outbox.rows("transitions")] == [DUE, back + MINUTE]
+
+
+def test_nothing_is_missing_that_another_process_may_have_heard_and_not_stored_yet(
+    outbox: Outbox,
+) -> None:
+    expects(outbox)
+    was_up(outbox.store, NOW_MS, SEEN)
+    also_records(outbox.store, 5, upto_ms=MISSED - 5000)
+    job = Overdue(outbox.store)
+
+    sweep_until_done(job, SEEN)
+    lagging = tracker(outbox.store)["state"]
+    beat = update(recorders).where(recorders.c.id == 5).values(upto_ms=MISSED)
+    outbox.store.write(lambda connection: connection.execute(beat))
+    sweep_until_done(job, SEEN)
+
+    assert (lagging, tracker(outbox.store)["state"]) == ("late", "failing")
+
+
+def test_a_ping_that_waits_long_in_one_process_is_not_missed_by_another(postgres_url: str) -> None:
+    slow, other = Store(postgres_url), Store(postgres_url)
+    slow.start()
+    other.start()
+    outbox = Outbox(other).open()
+    expects(outbox)
+    token = {"token": "tok", "account_id": 1, "tracker_id": TRACKER, "created_ms": 1}
+    other.write(lambda connection: connection.execute(insert(tracking_tokens).values(token)))
+    was_up(other, NOW_MS, MISSED)
+    also_records(other, slow.recorder_id, upto_ms=MISSED - 4000)
+    release = threading.Event()
+    slow.writer.submit(lambda _connection: release.wait(20))
+    ping = slow.writer.ingest(Arrival("tok", "", MISSED - 1, RunFacts(MISSED - 1, Amounts(runs=1))))
+    beating = threading.Thread(target=Uptime(slow).run_once, args=(SEEN,))
+    beating.start()
+
+    swept = sweep_until_done(Overdue(other), SEEN + 3000), tracker(other)["state"]
+    release.set()
+    beating.join()
+    booked = ping.result(20)
+    sweep_until_done(Overdue(other), SEEN + 3000)
+
+    assert swept == (1, "late")
+    assert isinstance(booked, Booked)
+    assert (tracker(other)["state"], tracker(other)["due_ms"]) == ("active", MISSED - 1 + HOUR)
+    slow.stop()
+    other.stop()
+
+
+def test_a_process_that_fell_silent_is_a_gap_for_all(outbox: Outbox) -> None:
+    expects(outbox)
+    was_up(outbox.store, NOW_MS, SEEN)
+    also_records(outbox.store, 5, upto_ms=SEEN - LONGEST_SILENCE_MS - 1)
+
+    sweep_until_done(Overdue(outbox.store), SEEN)
+    silent = tracker(outbox.store)
+
+    assert (silent["state"], silent["wake_ms"]) == ("late", SEEN + MINUTE)
+
+
+def test_an_outage_of_a_moment_that_refused_a_ping_is_a_gap(outbox: Outbox) -> None:
+    expects(outbox)
+    was_up(outbox.store, NOW_MS, SEEN)
+    job = Overdue(outbox.store)
+
+    def be_away(_connection: Connection) -> None:
+        raise PoolTimeoutError
+
+    with pytest.raises(ProblemError):
+        outbox.store.write(be_away)
+    sweep_until_done(job, SEEN)
+    after = tracker(outbox.store)
+    was_up(outbox.store, SEEN, SEEN + MINUTE)
+    sweep_until_done(job, SEEN + MINUTE + LAG_MS)
+
+    assert (after["state"], after["wake_ms"]) == ("late", SEEN + MINUTE)
+    assert tracker(outbox.store)["state"] == "failing"
 
 
 def test_thousands_that_are_due_at_once_are_swept_in_slices(outbox: Outbox) -> None:
@@ -194,7 +284,7 @@ def test_a_tracker_that_cannot_be_judged_does_not_stop_the_others(
         "active",
         "failing",
     ]
-    assert tracker(outbox.store, 1001)["wake_ms"] == MISSED + PUT_OFF_MS
+    assert tracker(outbox.store, 1001)["wake_ms"] == SEEN + PUT_OFF_MS
     assert "tracker 1001 cannot be judged" in caplog.text
 
 
@@ -232,7 +322,7 @@ def test_what_changed_since_it_was_read_is_left_to_who_changed_it(
             return after_tick(*arguments)
 
         monkeypatch.setattr(sweep, "after_tick", ping)
-        return sweep.tick(connection, MISSED, 10)
+        return sweep.tick(connection, Trusted(NOW_MS, MISSED), 10)
 
     outbox.store.write(tick)
 
@@ -244,6 +334,7 @@ def test_two_servers_sweep_the_same_trackers_once(outbox: Outbox, database_url: 
     was_up(outbox.store, NOW_MS, SEEN)
     other = Store(database_url)
     other.start()
+    also_records(outbox.store, other.recorder_id, upto_ms=MISSED)
     jobs = [Overdue(outbox.store), Overdue(other)]
     threads = [threading.Thread(target=sweep_until_done, args=(job, SEEN)) for job in jobs]
 

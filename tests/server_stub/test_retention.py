@@ -24,14 +24,17 @@ from server_stub.store.ingest import Booked
 from server_stub.store.retention import Holding
 from server_stub.store.tables import (
     accounts,
+    alerts,
     archives,
     buckets,
+    deliveries,
     idempotency_keys,
     memberships,
     metadata,
     runs,
     trackers,
     tracking_tokens,
+    transitions,
 )
 from server_stub.store.writer import UNAVAILABLE
 from server_stub.workers.retention import PASS_EVERY_MS, SLICE_NS, Retention
@@ -211,13 +214,68 @@ def test_later_passes_add_to_the_same_day(store: Store) -> None:
     assert archived(store) == [(10, day, 2, 1, day + 4 * 3_600_000, day + 5 * 3_600_000)]
 
 
-def test_an_unlimited_plan_keeps_everything(store: Store) -> None:
-    open_account(store, "unlimited")
-    ping(store, {}, NOW - 3000 * DAY)
+def tell(store: Store, day: int, *, waits: bool = False) -> None:
+    """Have a change of state, its alert and a delivery of it, so many days ago."""
+    at_ms = NOW - day * DAY
+    number = first_of(at_ms) + day
+    place = {"account_id": 1, "tracker_id": 10}
+    state = {"from_state": "active", "to_state": "failing", "cause": "ping is missing"}
+    alert = {"event": "tracker.failed", "transition_id": number, "created_ms": at_ms}
+    told = {"kind": "email", "target": "a@b.c", "event": "tracker.failed", "content": "{}"}
+    waiting = {"next_ms": NOW if waits else None, "done_ms": None if waits else at_ms}
+
+    def write(connection: Connection) -> None:
+        changed = {"id": number, "at_ms": at_ms, "noted_ms": at_ms}
+        connection.execute(insert(transitions).values(**place, **state, **changed))
+        connection.execute(insert(alerts).values(id=number, **place, **alert))
+        sent = {"id": number, "alert_id": number, "created_ms": at_ms}
+        connection.execute(insert(deliveries).values(**place, **told, **sent, **waiting))
+
+    store.write(write)
+
+
+def days_of(store: Store, table: Any) -> list[int]:
+    """Return how many days ago each row is from."""
+    with store.read() as connection:
+        ids = connection.execute(select(table.c.id)).scalars().all()
+    return sorted(day for number in ids for day in [number % 4096] if day)
+
+
+def test_changes_and_alerts_beyond_what_status_pages_show_are_forgotten(store: Store) -> None:
+    open_account(store)
+    for day in (1, 8, 89, 90, 92, 93, 200, 500):
+        tell(store, day)
+    tell(store, 300, waits=True)
 
     prune_all(store)
 
-    assert count(store, runs) == 1
+    assert days_of(store, transitions) == [1, 8, 89, 90, 92]
+    # That of the last change before stays with it: it may say why nobody was told.
+    assert days_of(store, alerts) == [1, 8, 89, 90, 92, 300]
+
+
+def test_many_changes_are_forgotten_in_slices(store: Store) -> None:
+    open_account(store, "pro")
+    for day in range(360, 500):
+        tell(store, day)
+
+    steps = prune_all(store)
+
+    assert days_of(store, transitions) == list(range(360, 368))
+    assert days_of(store, alerts) == list(range(360, 368))
+    assert steps > 3
+
+
+def test_an_unlimited_plan_keeps_everything(store: Store) -> None:
+    open_account(store, "unlimited")
+    ping(store, {}, NOW - 3000 * DAY)
+    tell(store, 3000)
+    tell(store, 2000)
+
+    prune_all(store)
+
+    # The run made a change of its own: the tracker became active.
+    assert [count(store, table) for table in (runs, transitions, alerts)] == [1, 3, 2]
 
 
 def test_of_a_pro_tracker_the_latest_runs_are_kept_whatever_their_age(
@@ -308,6 +366,40 @@ def test_a_correction_of_a_run_that_is_gone_is_counted_when_it_goes(store: Store
 
     assert whole(store) == {10: (1, 1)}
     assert count(store, runs) == 0
+
+
+def placed(store: Store, table: Any) -> dict[tuple[int, int], int]:
+    """Return the input tokens by tracker and member."""
+    place = (table.c.tracker_id, table.c.member_id)
+    asked = select(*place, func.sum(table.c.input_tokens)).group_by(*place)
+    with store.read() as connection:
+        return {(row[0], row[1]): int(row[2]) for row in connection.execute(asked)}
+
+
+def test_a_correction_lands_where_the_run_was_that_is_gone(store: Store) -> None:
+    open_account(store)
+    owned = update(trackers).where(trackers.c.id == 11).values(owner_id=8)
+    store.write(lambda connection: connection.execute(owned))
+    ping(store, {"input_tokens": 5}, NOW - 30 * DAY, "fact:a")
+    prune_all(store)
+    correction = {"kind": "correction", "corrects": "fact:a", "revision": 1, "input_tokens": 2}
+
+    ping(store, correction, NOW, "fact:a#1", "t11")
+
+    assert placed(store, buckets) == {(10, 9): 7}
+    assert placed(store, runs) == {(10, 9): 2}
+
+
+def test_a_correction_of_a_correction_that_is_gone_stays_where_it_arrived(store: Store) -> None:
+    open_account(store)
+    ping(store, {"input_tokens": 5}, NOW - 30 * DAY, "fact:a")
+    first = {"kind": "correction", "corrects": "fact:a", "revision": 1, "input_tokens": 2}
+    ping(store, first, NOW - 30 * DAY, "fact:a#1", "t11")
+    prune_all(store)
+
+    ping(store, first | {"corrects": "fact:a#1", "input_tokens": 1}, NOW, "fact:x", "t11")
+
+    assert placed(store, buckets) == {(10, 9): 7, (11, 9): 1}
 
 
 def test_pruning_goes_in_slices_and_a_slow_one_makes_the_next_smaller(store: Store) -> None:

@@ -152,10 +152,24 @@ def test_channels_are_cleaned() -> None:
             Rules(maintenance=[Window("0 2 * * *", 60), Window("* * * * *", 60)]),
             ["maintenance[1].length_s"],
         ),
+        (
+            Rules(schedule=Schedule("0 2 * * *"), maintenance=[Window("0 2 * * *", 60)]),
+            ["schedule", "maintenance"],
+        ),
+        (
+            Rules(
+                schedule=Schedule("30 2 * * mon-fri", timezone="Europe/Riga"),
+                maintenance=[
+                    Window("0 0 * * 1-3", 4 * 3600, "Europe/Riga"),
+                    Window("0 0 * * 4,5", 6 * 3600, "Europe/Riga"),
+                ],
+            ),
+            ["schedule", "maintenance"],
+        ),
         (Rules(assertions=[ASSERTED] * 51), ["assertions"]),
         (Rules(assertions=[Assertion("x", Operator.REGEX, "a")] * 11), ["assertions"]),
         (
-            Rules(assertions=[ASSERTED, Assertion("a..b", Operator.EQUALS)]),
+            Rules(assertions=[ASSERTED, Assertion("a..b", Operator.EQUALS, 1)]),
             ["assertions[1].path"],
         ),
         (
@@ -194,3 +208,21 @@ def test_every_field_that_cannot_be_as_it_is_is_named_at_once(
     rules: Rules, fields: list[str]
 ) -> None:
     assert refused(rules) == fields
+
+
+@pytest.mark.parametrize(
+    ("due", "window"),
+    [
+        (Schedule("30 2 * * *"), Window("0 2 * * 1-6", 3600)),
+        (Schedule("* * * * *"), Window("0 0 * * *", 23 * 3600)),
+        (Schedule("0 2 * * *", timezone="Europe/Riga"), Window("30 23 * * *", 3600)),
+        (Schedule(interval_s=3000), Window("0 * * * *", 900)),
+        (None, Window("0 0 * * *", 23 * 3600)),
+    ],
+)
+def test_maintenance_that_leaves_some_moments_is_taken(
+    due: Schedule | None, window: Window
+) -> None:
+    checked = check_rules(Rules(schedule=due, maintenance=[window]))
+
+    assert checked.maintenance == [window]

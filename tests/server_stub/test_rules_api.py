@@ -184,7 +184,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"failures_to_fail": 0}, "failures_to_fail"),
     ({"failures_to_fail": 10**30}, "failures_to_fail"),
     ({"snoozed_until": "tomorrow"}, "snoozed_until"),
-    ({"assertions": [{"path": "a..b", "operator": "equals"}]}, "assertions[0].path"),
+    ({"assertions": [{"path": "a..b", "operator": "equals", "value": 1}]}, "assertions[0].path"),
+    ({"assertions": [{"path": "a", "operator": "equals"}]}, "body.assertions.0.value"),
     ({"assertions": [{"path": "a", "operator": "regex", "value": "("}]}, "assertions[0].value"),
     ({"alerting": {"quiet_from": "22:00"}}, "alerting.quiet_from"),
     (

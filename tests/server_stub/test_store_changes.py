@@ -246,6 +246,29 @@ def test_whoever_unsubscribed_is_told_nothing(outbox: Outbox) -> None:
     assert outbox.states() == ["withdrawn", "waiting"]
 
 
+def test_the_owner_is_told_where_every_address_that_is_named_unsubscribed(outbox: Outbox) -> None:
+    boss, ops = outbox.channel(("email", "ops@example.com"), ("email", "boss@example.com"))
+    outbox.store.write(lambda connection: channels.unsubscribe(connection, ops, NOW_MS))
+    outbox.note(failed())
+    outbox.store.write(lambda connection: channels.unsubscribe(connection, boss, NOW_MS))
+    outbox.note(still_failing(at=NOW_MS + 1))
+
+    told = [(row["event"], row["target"]) for row in outbox.deliveries()]
+    assert sorted(told) == [
+        ("tracker.failed", "boss@example.com"),
+        ("tracker.still_failing", "ada@example.com"),
+    ]
+
+
+def test_an_owner_who_was_named_and_unsubscribed_is_not_mailed_after_all(outbox: Outbox) -> None:
+    (own,) = outbox.channel(("email", "ada@example.com"))
+    outbox.store.write(lambda connection: channels.unsubscribe(connection, own, NOW_MS))
+
+    outbox.note(failed())
+
+    assert outbox.deliveries() == []
+
+
 def test_an_owner_who_left_the_team_is_told_nothing(outbox: Outbox) -> None:
     outbox.store.write(
         lambda connection: connection.execute(text("UPDATE memberships SET state = 'revoked'"))
@@ -305,7 +328,7 @@ def test_an_address_that_unsubscribed_stays_so_when_rules_name_it_again(outbox: 
 
     outbox.note(failed())
 
-    assert outbox.deliveries() == []
+    assert [row["target"] for row in outbox.deliveries()] == ["ada@example.com"]
 
 
 def test_health_is_stored_unless_somebody_was_faster(outbox: Outbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,17 +12,21 @@ from sqlalchemy import select
 
 from server_stub.domain.run import Arrival, RunFacts
 from server_stub.domain.tracker import TrackerDraft
-from server_stub.store import channels, joining, rules, trackers, transitions
-from server_stub.store.engine import Store
+from server_stub.domain.tracker_file import ChangedTracker, Difference
+from server_stub.store import channels, joining, rules, tracker_file, trackers, transitions
+from server_stub.store.engine import Store, writing_engine
 from server_stub.store.tables import alerts, deliveries
 from server_stub.store.tables import runs as stored_runs
 from server_stub.store.tables import trackers as stored_trackers
 from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.resources import TrackerState
 from telemhq_agents.contract.rules import Alerting, Channel, ChannelKind, Rules, Schedule
+from tests.server_stub.blocking import wait_until_blocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Connection
 
     from server_stub.domain.tracker import Tracker
 
@@ -260,3 +265,42 @@ def test_who_was_spared_an_alert_is_told_later_of_what_still_fails(
     with store.read() as connection:
         woken_ms = connection.execute(select(stored_trackers.c.wake_ms)).scalar_one()
     assert woken_ms == NOW + 2
+
+
+def test_a_file_that_prunes_and_changes_does_not_wait_in_a_ring_with_pings(
+    own_postgres_url: str,
+) -> None:
+    store = Store(own_postgres_url)
+    store.start()
+    pruned = made(store, Rules())
+    place = (pruned.account_id, pruned.owner_id)
+    draft = TrackerDraft(*place, "hourly")
+    kept_id = store.write(lambda connection: trackers.create(connection, draft, "hourly", NOW))
+    assert kept_id is not None
+    reach = tracker_file.Reach(*place)
+    with store.read() as connection:
+        seen = tracker_file.known(connection, reach)
+    known = {one.id: one for one in seen}
+    difference = Difference(
+        (), (ChangedTracker(known[kept_id], HOURLY, ()),), (), (known[pruned.id],)
+    )
+
+    def apply(connection: Connection) -> None:
+        tracker_file.apply(
+            connection, reach, seen, difference, made_by=place[1], tokens=[], now_ms=NOW
+        )
+
+    engine = writing_engine(own_postgres_url)
+    applying = threading.Thread(target=store.write, args=(apply,))
+    of = stored_trackers.c.id
+    with engine.connect() as booking, booking.begin():
+        booking.execute(select(of).where(of == pruned.id).with_for_update())
+        applying.start()
+        wait_until_blocked(engine, applying)
+        booking.execute(select(of).where(of == kept_id).with_for_update(nowait=True))
+    applying.join()
+
+    with store.read() as connection:
+        assert [one.rules for one in tracker_file.known(connection, reach)] == [HOURLY]
+    store.stop()
+    engine.dispose()

@@ -237,6 +237,59 @@ def test_every_run_is_in_its_local_hour_and_day_across_clock_changes(cast: Cast)
                 assert by_both[hour[:10], hour] & 2**place, (zone, hour)
 
 
+# Moments and the local weeks (ISO 8601) and months that they lie in, by a printed calendar.
+AROUND_THE_CALENDAR = [
+    ("UTC", "2026-01-04T23:59:00Z", "2026-W01", "2026-01"),
+    ("UTC", "2026-01-05T00:00:00Z", "2026-W02", "2026-01"),
+    ("UTC", "2025-12-28T23:59:00Z", "2025-W52", "2025-12"),
+    ("UTC", "2025-12-29T00:00:00Z", "2026-W01", "2025-12"),
+    ("UTC", "2021-01-03T12:00:00Z", "2020-W53", "2021-01"),
+    ("Asia/Kolkata", "2026-01-31T18:29:00Z", "2026-W05", "2026-01"),
+    ("Asia/Kolkata", "2026-01-31T18:30:00Z", "2026-W05", "2026-02"),
+    ("Asia/Kolkata", "2026-02-01T18:30:00Z", "2026-W06", "2026-02"),
+    ("America/New_York", "2026-03-09T03:59:00Z", "2026-W10", "2026-03"),
+    ("America/New_York", "2026-03-09T04:00:00Z", "2026-W11", "2026-03"),
+    ("America/New_York", "2026-11-02T04:59:00Z", "2026-W44", "2026-11"),
+    ("America/New_York", "2026-11-02T05:00:00Z", "2026-W45", "2026-11"),
+    ("Australia/Adelaide", "2026-04-05T14:29:00Z", "2026-W14", "2026-04"),
+    ("Australia/Adelaide", "2026-04-05T14:30:00Z", "2026-W15", "2026-04"),
+]
+
+
+def test_every_run_is_in_its_local_week_and_month_across_clock_changes(cast: Cast) -> None:
+    tracker = cast.member.new_tracker()
+    for place, (_, moment, _, _) in enumerate(AROUND_THE_CALENDAR):
+        ping(cast.member, tracker, moment, 2**place)
+
+    for zone in {zone for zone, *_ in AROUND_THE_CALENDAR}:
+        weeks = table(cast.member, "input_tokens", "week", timezone=zone)
+        months = table(cast.member, "input_tokens", "month", timezone=zone)
+        by_all = table(cast.member, "input_tokens", "month", "week", "day", timezone=zone)
+        assert list(weeks) == sorted(weeks)
+        assert sum(weeks.values()) == sum(months.values()) == 2 ** len(AROUND_THE_CALENDAR) - 1
+        assert sum(by_all.values()) == sum(weeks.values())
+        for place, (named, _, week, month) in enumerate(AROUND_THE_CALENDAR):
+            if named == zone:
+                assert weeks[week] & 2**place, (zone, week)
+                assert months[month] & 2**place, (zone, month)
+                assert any(
+                    keys[:2] == (month, week) and tokens & 2**place
+                    for keys, tokens in by_all.items()
+                )
+
+
+def test_the_days_of_a_week_are_one_row(cast: Cast) -> None:
+    tracker = cast.member.new_tracker()
+    for day, tokens in (("2026-03-02", 5), ("2026-03-08", 7)):
+        ping(cast.member, tracker, f"{day}T10:00:00Z", tokens, session_id=day)
+
+    assert table(cast.member, "input_tokens", "week") == {"2026-W10": 12}
+    assert table(cast.member, "runs", "week", "session") == {
+        ("2026-W10", "2026-03-02"): 1,
+        ("2026-W10", "2026-03-08"): 1,
+    }
+
+
 def test_two_trackers_of_one_name_are_told_apart_by_their_ids(cast: Cast) -> None:
     first, second = cast.member.new_tracker("nightly"), cast.colleague.new_tracker("nightly")
     ping(cast.member, first, "2026-03-01T10:00:00Z", 1)
@@ -370,3 +423,19 @@ def test_of_two_trackers_of_one_name_my_own_report_holds_mine(busy: Cast) -> Non
     assert table(busy.member, "input_tokens", "tracker", tracker="cron") == {"cron": 7}
     both = table(busy.manager, "input_tokens", "member", tracker="cron", scope="team")
     assert both == {"grace@example.com": 7, "carl@example.com": 45000}
+
+
+def test_a_name_that_is_nearly_right_is_asked_about_but_never_anybody_elses(busy: Cast) -> None:
+    def said(person: Person, **params: str) -> str:
+        answer = person.ask("GET", routes.USAGE, params=params)
+        assert answer.status_code == 422
+        title: str = answer.json()["title"]
+        return title
+
+    assert said(busy.manager, scope="team", tracker="corn").endswith("did you mean 'cron'?")
+    assert said(busy.manager, scope="team", member="crl@example.com").endswith(
+        "did you mean 'carl@example.com'?"
+    )
+    assert said(busy.member, group_by="projcet").endswith("did you mean 'project'?")
+    assert said(busy.member, scope="mine", tracker="Codxe").endswith("did you mean 'Codex'?")
+    assert "did you mean" not in said(busy.member, scope="mine", tracker="corn")

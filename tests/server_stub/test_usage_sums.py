@@ -94,17 +94,16 @@ def holds(window: Window, bucket: Bucket) -> bool:
 
 def label(bucket: Bucket, group: str, zone: ZoneInfo) -> str:
     local = datetime.fromtimestamp(int(bucket["quarter_ms"]) / 1000, UTC).astimezone(zone)
-    match group:
-        case "day":
-            return local.date().isoformat()
-        case "hour":
-            return f"{local:%Y-%m-%dT%H}:00{local.isoformat()[-6:]}"
-        case "member":
-            return "a@b.c"
-        case "session" | "thread":
-            return str(bucket[f"{group}_id"])
-        case _:
-            return str(bucket[group])
+    named = {
+        "day": local.date().isoformat(),
+        "week": f"{local:%G-W%V}",
+        "month": f"{local:%Y-%m}",
+        "hour": f"{local:%Y-%m-%dT%H}:00{local.isoformat()[-6:]}",
+        "member": "a@b.c",
+        "session": bucket["session_id"],
+        "thread": bucket["thread_id"],
+    }
+    return str(named[group] if group in named else bucket[group])
 
 
 def tokens(report: UsageReport) -> dict[tuple[str, ...], int]:

@@ -125,6 +125,15 @@ def test_a_job_that_fails_is_tried_later_and_later_and_harms_nobody(
     assert "background job broken failed 5 times" in caplog.text
 
 
+def test_a_heartbeat_that_fails_is_tried_as_often_as_ever() -> None:
+    bench = Bench()
+    bench.job("beat", ValueError("away"), every_s=2, longest_s=2)
+
+    bench.pass_time(8)
+
+    assert bench.moments("beat") == [0, 2, 4, 6, 8]
+
+
 def test_a_job_that_works_again_keeps_its_pace_again() -> None:
     bench = Bench()
     bench.job("shaky", ValueError("once"), ValueError("twice"), 0, ValueError("again"), 0)
