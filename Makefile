@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 
-.PHONY: venv demo demo-alerts test test-cron test-real test-runitor check fmt lint types imports bench bench-logs bench-server bench-faults lock clean
+.PHONY: venv demo demo-alerts test test-cron test-shells test-real test-runitor check fmt lint types imports bench bench-logs bench-server bench-faults lock docs pictures reference retype newcomer-log clean
 venv: $(STAMP)
 
 $(STAMP): requirements.lock requirements-uv.txt pyproject.toml
@@ -47,6 +47,22 @@ test-runitor: venv ## the real runitor, Healthchecks' wrapper, in front of a rea
 	command -v runitor >/dev/null || { echo "test-runitor: skipped: there is no runitor here, and apt-get has none"; exit 0; }; \
 	$(BIN)/python -m pytest -q -p no:xdist tests/journeys/real_runitor.py $(ARGS)
 
+test-shells: venv ## completion in real bash, zsh and fish; installs zsh and fish where they are missing and root may
+	@if { ! command -v zsh || ! command -v fish; } >/dev/null && test "$$(id -u)" -eq 0 && command -v apt-get >/dev/null; then \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends zsh fish; } >/dev/null 2>&1 || true; \
+	fi; \
+	for shell in zsh fish; do command -v $$shell >/dev/null || echo "test-shells: without $$shell, which is not here"; done; \
+	$(BIN)/python -m pytest -q -p no:xdist tests/telemhq_cli/completion $(ARGS)
+
+test-terminal: venv ## the main views in tmux, 80 x 24 and 160 x 50, UTF-8 and ASCII, beside kept screens: three minutes; UPDATE_GOLDEN=1 keeps new ones
+	@if ! command -v tmux >/dev/null; then \
+	  test "$$(id -u)" -eq 0 && command -v apt-get >/dev/null || { echo "test-terminal: skipped: there is no tmux here, and only root installs it with apt-get"; exit 0; }; \
+	  echo "test-terminal: installing Debian's tmux with apt-get"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends tmux; } >/dev/null 2>&1 \
+	    || { echo "test-terminal: skipped: apt-get cannot install tmux"; exit 0; }; \
+	fi; \
+	$(BIN)/python -m pytest -q -p no:xdist tests/terminal/real_screens.py tests/terminal/real_live.py tests/terminal/real_setup.py $(ARGS)
+
 lint: venv
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -64,6 +80,7 @@ fmt: venv
 
 bench: venv
 	@$(BIN)/python -m bench.client
+	@$(BIN)/python -m bench.startup
 	@$(BIN)/python -m bench.server --runs 100000 --rounds 1
 
 bench-logs: venv ## reading local logs, beside ccusage and tokscale
@@ -75,10 +92,26 @@ bench-server: venv ## durable pings per second beside bare ASGI, at 10 thousand 
 bench-faults: venv ## what becomes of pings when things break
 	@$(BIN)/python -m bench.faults $(ARGS)
 
+docs: venv ## the site, in site/: Markdown in, HTML, Markdown and llms.txt out; no network
+	@$(BIN)/mkdocs build --strict $(if $(SITE),--site-dir $(abspath $(SITE))) $(ARGS)
+	@echo "the site is in $(or $(SITE),site)/; look at it: $(BIN)/python -m http.server --directory $(or $(SITE),site) --bind 127.0.0.1 8000"
+
+pictures: venv ## docs/pictures/*.svg, from the demo data
+	@$(BIN)/python -m tools.pictures
+
+reference: venv ## the generated pages of docs/reference
+	@$(BIN)/python -m tools.make_reference
+
+retype: venv ## README and tutorial show what their commands really say
+	@$(BIN)/python -m tools.retype
+
+newcomer-log: venv ## the tutorial typed in a fresh copy with an empty home, everything installed anew, with times
+	@$(BIN)/python -m tools.newcomer_log
+
 lock: ## refresh the pinned versions (hashes, no registry address)
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.txt; }
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet --output-file requirements.lock $(ARGS)
 
 clean:
-	@rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .demo
+	@rm -rf .venv dist build site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .demo
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

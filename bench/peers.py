@@ -113,7 +113,9 @@ def _of_tokscale(told: dict[str, Any], _: frozenset[str]) -> dict[str, int]:
 
 def of_telemhq(told: dict[str, Any], _: frozenset[str]) -> dict[str, int]:
     """Return the tokens of each source in our own report by source."""
-    return {"claude": 0, "codex": 0} | {row["source"]: row["total_tokens"] for row in told["rows"]}
+    return {"claude": 0, "codex": 0} | {
+        row["source"]: row["total_tokens"] for row in told["data"]["rows"]
+    }
 
 
 READERS: dict[str, Callable[[dict[str, Any], frozenset[str]], dict[str, int]]] = {

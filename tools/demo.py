@@ -135,7 +135,7 @@ def found_team(ada: Person, grace: Person, url: str, key: str) -> None:
     title("2. An owner founds a team, a second member joins it by invitation")
     ada.run("login", "--url", url, "--key-stdin", given=key + "\n")
     ada.run("team", "create", "Analytical Engines")
-    invitation = json.loads(ada.run("team", "invite", MEMBER, "--json"))
+    invitation = json.loads(ada.run("team", "invite", MEMBER, "--json"))["data"]
     grace.run("team", "accept", invitation["link"])
 
 
@@ -161,7 +161,7 @@ def report(ada: Person) -> dict[str, Any]:
     """Return what the team's report says, in the shape of truth.json."""
     found: dict[str, Any] = {}
     for group in ("member", "project", "model"):
-        said = json.loads(ada.run("usage", "--team", "--by", group, "--json", show=False))
+        said = json.loads(ada.run("usage", "--team", "--by", group, "--json", show=False))["data"]
         found["total"] = said["total"]
         found[f"by_{group}"] = {row.pop(group): row for row in said["rows"]}
     return found
@@ -211,7 +211,7 @@ def play(root: Path, *, keep: bool) -> int:
     server, url = start_server(root, ada.environ)
     try:
         print(f"    {url}")
-        found_team(ada, grace, url, json.loads(said)["api_key"])
+        found_team(ada, grace, url, json.loads(said)["data"]["api_key"])
         collect(ada, grace)
         jobs(ada)
         title("5. The team's report")

@@ -171,7 +171,7 @@ def _events(story: Story) -> list[str]:
 
 
 def _state(ada: Keeper) -> str:
-    shown = json.loads(ada.run("tracker", "show", "nightly", "--json", show=False))
+    shown = json.loads(ada.run("tracker", "show", "nightly", "--json", show=False))["data"]
     state: str = shown["state"]
     return state
 

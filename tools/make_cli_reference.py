@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from typer.main import get_command
-
 from telemhq_agents import errors
-from telemhq_cli.commands.tree import tree
+from telemhq_cli.commands.tree import command_of
 from telemhq_cli.main import BROKEN_PIPE, INTERRUPTED, UNEXPECTED
 from telemhq_cli.wrap.command_line import help_text
 
@@ -23,11 +21,12 @@ HEAD = """\
 
 Written by `python -m tools.make_cli_reference` from the parser; a test fails when it is out of date.
 
-Every command that shows something also speaks `--json`; every table also `--csv`. Boxes and colour
+Every command that shows something also speaks `--json`, in [one envelope](json.md); every table also `--csv`. Boxes and colour
 appear on a terminal alone; `NO_COLOR` takes the colour away. `TELEMHQ_HOME` moves every file of
 ours under one directory. `TELEMHQ_DEBUG=1` shows the traceback of an unforeseen failure.
 
 ## Exit codes
+More of each, and of codes that are an answer: [exit codes](exit-codes.md).
 """
 
 
@@ -69,7 +68,7 @@ def page() -> str:
         " are telemhq's own: 124 where\n`--kill-after` ended the command (as timeout(1) has it; also"
         " where that took SIGKILL), 75 where `--lock` skipped it.\n"
     )
-    for path, text in commands(get_command(tree()), "telemhq"):
+    for path, text in commands(command_of(), "telemhq"):
         lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
         parts.append(f"## `{path}`\n\n```\n{lines}\n```\n")
     return "\n".join(parts)

@@ -9,6 +9,7 @@ the vendors' published prices; nothing of the readers is used. The same bytes co
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import defaultdict
@@ -465,7 +466,9 @@ def job_runs(truth: Truth) -> None:
 
 
 def main() -> int:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=HERE, help="where they are put")
+    folder: Path = parser.parse_args().folder
     truth = Truth()
     shared = owner_logs(folder / "owner", truth)
     member_logs(folder / "member", truth, shared)

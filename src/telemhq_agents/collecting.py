@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from telemhq_agents.pricing import Prices
 
+Told = Callable[[str, int, int], None]
+"""Is told of what, how many are done, and how many there are."""
+
 SILENCE_MS = 60 * 60 * 1000
 """After this long the last turn of a log counts as ended, though nothing says so."""
 
@@ -188,12 +191,14 @@ def collect(
     prices: Callable[[], Prices] | None = None,
     workers: int | None = None,
     in_parts: Callable[[], bool] = bool,
+    *,
+    told: Told | None = None,
 ) -> dict[Source, ScanReport]:
     """Read all that was planned, of every source at once, and book it.
 
     `prices` (the ledger's own) and `workers` as in `read_all`; `in_parts` tells whether what is
-    booked now is only a part of a larger step. Where an error ends the reading, what
-    was booked before stays booked.
+    booked now is only a part of a larger step; `told` hears how many logs are read. Where an error
+    ends the reading, what was booked before stays booked.
     """
     shelves = [_Shelf(plan, Booking(ledger, MOST_FACTS, MOST_FILES, in_parts)) for plan in plans]
     owners = [shelf for shelf in shelves for _ in shelf.plan.jobs]
@@ -206,6 +211,8 @@ def collect(
                 before.booking.flush()  # while the readers are busy with the next source
             shelf.take(number, reading)
             before = shelf
+            if told is not None:
+                told("logs", number, len(jobs))
     return {shelf.plan.source: shelf.report() for shelf in shelves}
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from telemhq_agents import whole_file
 from telemhq_agents.destined import Destined, History, backfilled, pointed
-from telemhq_agents.errors import NotLoggedInError, SettingsError
+from telemhq_agents.errors import NotLoggedInError, SettingsError, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -230,10 +230,7 @@ def change(path: Path, changed: Callable[[Credentials], Credentials]) -> Credent
         finally:
             os.close(lock)
     except OSError as error:
-        raise SettingsError(
-            f"The credentials in {path} cannot be written: {error.strerror or error}.",
-            "Check the permissions of the directory and the space left on its disk.",
-        ) from error
+        raise unwritable(SettingsError, f"The credentials in {path}", error) from error
 
 
 def device(path: Path) -> Device:
@@ -298,8 +295,14 @@ def login(
         account = profile.account if profile is not None and profile.url == url else ""
         return Login(url, from_environment, account, settings.profile.value)
     if profile is None:
+        from telemhq_agents.nearest import missed  # noqa: PLC0415 - only where something is wrong
+
         raise NotLoggedInError(
-            f"There is no login {settings.profile.value!r} on this machine.",
+            missed(
+                f"There is no login {settings.profile.value!r} on this machine",
+                settings.profile.value,
+                credentials.profiles,
+            ),
             f"telemhq login --url {url}",
         )
     if profile.url != url:

@@ -12,12 +12,13 @@ TelemhqError            1  something known went wrong
 └── DamagedError        7  a file of ours (ledger, spool) cannot be read
     └── BrokenLedgerError  the ledger's content is damaged: it is moved away and made again
 
-A message says what happened, to which input, and `next_step` what to do about it.
+A message says what happened, to which input, and `next_step` what to do about it. `kind` is the
+name by which programs know an error: it stays, whatever its class or words become.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from telemhq_agents.contract.problem import Problem
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 class TelemhqError(Exception):
     """A known failure: shown as one message, never as a traceback."""
 
+    kind: ClassVar[str] = "failed"
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, next_step: str = "") -> None:
@@ -33,28 +35,41 @@ class TelemhqError(Exception):
         self.message = message
         self.next_step = next_step
 
+    def told(self) -> dict[str, object]:
+        """Return what programs are told of it."""
+        return {
+            "kind": self.kind,
+            "message": self.message,
+            "next_step": self.next_step,
+            "exit_code": self.exit_code,
+        }
+
 
 class UsageError(TelemhqError):
     """The command line, or a value in it, is wrong."""
 
+    kind = "usage"
     exit_code = 2
 
 
 class SettingsError(TelemhqError):
     """A setting, or a file of ours that holds settings, is wrong."""
 
+    kind = "settings"
     exit_code = 3
 
 
 class NotLoggedInError(TelemhqError):
     """There is no server or no API key for what was asked."""
 
+    kind = "not-logged-in"
     exit_code = 4
 
 
 class RefusedError(TelemhqError):
     """The server answered with a problem."""
 
+    kind = "refused"
     exit_code = 5
 
     def __init__(self, message: str, next_step: str = "", *, status: int, problem: Problem) -> None:
@@ -62,22 +77,45 @@ class RefusedError(TelemhqError):
         self.status = status
         self.problem = problem
 
+    def told(self) -> dict[str, object]:
+        """Return what programs are told of it: the answer's HTTP status and problem type too."""
+        return {**super().told(), "status": self.status, "type": self.problem.type}
+
 
 class UnreachableError(TelemhqError):
     """The server gave no answer, or none that can be understood."""
 
+    kind = "unreachable"
     exit_code = 6
 
 
 class NoSuchRouteError(UnreachableError):
     """The server knows nothing of what was asked: another kind of server, or an older one."""
 
+    kind = "no-such-route"
+
 
 class DamagedError(TelemhqError):
     """A file of ours cannot be read."""
 
+    kind = "damaged"
     exit_code = 7
 
 
 class BrokenLedgerError(DamagedError):
     """The ledger's content is damaged; another one can be made of logs and backups."""
+
+    kind = "broken-ledger"
+
+
+E = TypeVar("E", bound=TelemhqError)
+NO_ROOM_OR_NO_RIGHT = "Check the permissions of the directory and the space left on its disk."
+
+
+def unwritable(kind: type[E], what: object, error: Exception) -> E:
+    """Return the error of a file of ours that the disk does not take, in the words of all of them.
+
+    `what` names the file: a path, or what is in it and the path.
+    """
+    reason = getattr(error, "strerror", None) or error
+    return kind(f"{what} cannot be written: {reason}.", NO_ROOM_OR_NO_RIGHT)

@@ -64,6 +64,21 @@ class Locations(NamedTuple):
         return self.data / "prompts.jsonl"
 
     @property
+    def failing(self) -> Path:
+        """How many trackers failed when a server was last asked: one line, for shell prompts."""
+        return self.data / "failing"
+
+    @property
+    def names(self) -> Path:
+        """What servers named last (trackers, members, projects), for completion: JSON, mode 0600."""
+        return self.data / "names.json"
+
+    @property
+    def completion(self) -> Path:
+        """The scripts that teach bash and zsh to complete."""
+        return self.data / "completion"
+
+    @property
     def locks(self) -> Path:
         """Lock files: one for booking, one for the running agent."""
         return self.data / "locks"
@@ -127,6 +142,21 @@ def systemd_units(environ: Mapping[str, str] = os.environ) -> Path:
 def launch_agents() -> Path:
     """Return where a user's own launchd agents lie on macOS (launchd.plist(5))."""
     return Path.home() / "Library" / "LaunchAgents"
+
+
+def shell_startup(shell: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return what bash or zsh reads when a person opens a terminal (their manuals)."""
+    if shell == "zsh":
+        named = environ.get("ZDOTDIR")
+        return (Path(named) if named else Path.home()) / ".zshrc"
+    return Path.home() / ".bashrc"
+
+
+def fish_completions(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where fish looks for a user's own completions (complete(1) of fish)."""
+    named = environ.get("XDG_CONFIG_HOME", "")
+    root = Path(named) if os.path.isabs(named) else Path.home() / ".config"  # noqa: PTH117 - as a text it may be empty
+    return root / "fish" / "completions"
 
 
 def claude_managed_settings(platform: str = PLATFORM) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from telemhq_agents import whole_file
-from telemhq_agents.errors import SettingsError
+from telemhq_agents.errors import SettingsError, unwritable
 from telemhq_agents.rates import MOST_USD, compiled
 
 if TYPE_CHECKING:
@@ -242,10 +242,7 @@ def _save(path: Path, text: str) -> None:
     try:
         whole_file.put(path, text.encode())
     except OSError as error:
-        raise SettingsError(
-            f"The prices in {path} cannot be written: {error.strerror or error}.",
-            "Check the permissions of the directory and the space left on its disk.",
-        ) from error
+        raise unwritable(SettingsError, f"The prices in {path}", error) from error
 
 
 def _wrong(path: Path, what: str) -> SettingsError:

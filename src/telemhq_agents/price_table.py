@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from telemhq_agents import whole_file
-from telemhq_agents.errors import SettingsError
+from telemhq_agents.errors import SettingsError, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,10 +56,7 @@ def keep(downloaded: Path, text: str) -> None:
     try:
         whole_file.put(downloaded, text.encode())
     except OSError as error:
-        raise SettingsError(
-            f"The prices cannot be written to {downloaded}: {error.strerror or error}.",
-            "Check the permissions of the directory and the space left on its disk.",
-        ) from error
+        raise unwritable(SettingsError, f"The downloaded prices in {downloaded}", error) from error
 
 
 def _unusable(downloaded: Path, what: str) -> SettingsError:

@@ -30,6 +30,8 @@ HASHED_MARK = "project-"
 
 PROJECT_FILE = ".telemhq.toml"
 LARGEST_FILE = 1 << 20
+LARGEST_PROJECT_FILE = 1 << 13
+"""Of a file that anybody may have written, and two settings: TOML of a megabyte can take an hour."""
 _WILD = re.compile(r"[*?\[]")
 _SECTION = re.compile(r'^\[\s*remote\s+"(?P<name>(?:[^"\\]|\\.)*)"\s*\]')
 _URL = re.compile(r"^url\s*=\s*(?P<url>.+)$", re.IGNORECASE)
@@ -288,16 +290,25 @@ def _git_value(text: str) -> str:
     return "".join([*kept, text[end:]]).strip()
 
 
+def project_files(cwd: str) -> list[Path]:
+    """Return every `.telemhq.toml` that speaks of a directory, the nearest first."""
+    return [file for file in _files_of(cwd, _checkout(cwd)) if os.path.lexists(file)]
+
+
+def _files_of(cwd: str, checkout: Checkout | None) -> list[Path]:
+    folders = [*_within(_upward(cwd), checkout)]
+    if checkout is not None and checkout.top not in folders:
+        folders.append(checkout.top)
+    return [folder / PROJECT_FILE for folder in folders]
+
+
 def _told_by_project(cwd: str, checkout: Checkout | None) -> Said:
     """Return what `.telemhq.toml` says, from `cwd` up to the top of its checkout.
 
     The nearest one names the project; any of them, or the main checkout's of a worktree, makes it
     private.
     """
-    folders = [*_within(_upward(cwd), checkout)]
-    if checkout is not None and checkout.top not in folders:
-        folders.append(checkout.top)
-    found = (_said_in(folder / PROJECT_FILE) for folder in folders)
+    found = (_said_in(file) for file in _files_of(cwd, checkout))
     said = [one for one in found if one is not None]
     return Said(said[0].name, any(one.private for one in said)) if said else Said()
 
@@ -311,8 +322,8 @@ def _within(folders: Iterable[Path], checkout: Checkout | None) -> Iterable[Path
 
 def _said_in(file: Path) -> Said | None:
     """Return what a `.telemhq.toml` says; None where there is none."""
-    text = _text(file)
-    if text is not None:
+    text = _text(file, LARGEST_PROJECT_FILE + 1)
+    if text is not None and len(text.encode()) <= LARGEST_PROJECT_FILE:
         return _said(text) if text else None
     return Said(private=True) if os.path.lexists(file) else None  # who knows what it meant to keep
 
@@ -320,7 +331,7 @@ def _said_in(file: Path) -> Said | None:
 def _said(text: str) -> Said:
     try:
         told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return Said(private=True)  # as above
     name = told.get("project")
     private = told.get("private", False) is not False
@@ -339,12 +350,12 @@ def _read(path: Path) -> str:
     return _text(path) or ""
 
 
-def _text(path: Path) -> str | None:
+def _text(path: Path, largest: int = LARGEST_FILE) -> str | None:
     """Return a small text file's content, None when it is no such thing or not ours to read."""
     try:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            return file.read(LARGEST_FILE).decode("utf-8", "replace")
+            return file.read(largest).decode("utf-8-sig", "replace")
     except (OSError, ValueError):
         return None

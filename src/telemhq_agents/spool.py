@@ -22,7 +22,7 @@ from pathlib import Path  # noqa: TC003 - Claimed's annotations can be resolved
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telemhq_agents.clock import now_ms
-from telemhq_agents.errors import DamagedError
+from telemhq_agents.errors import DamagedError, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -148,7 +148,7 @@ def pending_count(spool: Path, kinds: Collection[str] | None = None) -> int:
 
 def is_full(spool: Path) -> bool:
     """Tell whether hooks gave up leaving entries because nobody took any."""
-    return (spool / FULL_MARK).exists()
+    return os.path.exists(spool / FULL_MARK)  # noqa: PTH110 - a closed directory is no error here
 
 
 def newest_ms(spool: Path, kind: str) -> int:
@@ -174,7 +174,7 @@ def _waiting(spool: Path) -> list[Path]:
 def _listed(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)  # noqa: PTH208 - names only, and no Path made for each
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 
 
@@ -211,10 +211,7 @@ def _set_aside(spool: Path, path: Path) -> None:
 
 
 def _unwritable(spool: Path, error: OSError) -> DamagedError:
-    return DamagedError(
-        f"The spool {spool} cannot be written: {error.strerror or error}.",
-        "Check the directory's permissions and the space left on its disk.",
-    )
+    return unwritable(DamagedError, f"The spool {spool}", error)
 
 
 def _own_desk(spool: Path) -> Path:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
-    from telemhq_agents.collecting import LedgerPort, Namer
+    from telemhq_agents.collecting import LedgerPort, Namer, Told
     from telemhq_agents.delivery.client import PingSender
     from telemhq_agents.ledger.store import Ledger
     from telemhq_agents.locations import Locations
@@ -142,19 +142,19 @@ class Agent:
         if self._sender is not None:
             self._sender.close()
 
-    def whole_pass(self) -> Pass:
-        """Take in, read, queue and deliver all there is."""
+    def whole_pass(self, told: Told | None = None) -> Pass:
+        """Take in, read, queue and deliver all there is; `told` hears how far that is."""
         done = self._take_pings(Pass())
         with self._ledger.booking(BOOKING_WAIT_S) as ours:
             if ours:
                 namer = own_namer(self._ours)
                 self._book_hooks(done, namer)
                 done.scans = intake.read_logs(
-                    self._ledger, self._plan.sources, namer, clock.now_ms()
+                    self._ledger, self._plan.sources, namer, clock.now_ms(), told
                 )
             else:
                 done.problems.append("another process reads the logs; nothing was read")
-        return self._deliver(self._queue(self._log_prompts(done)))
+        return self._deliver(self._queue(self._log_prompts(done)), told)
 
     def short_pass(self) -> Pass:
         """Take in, read and deliver what the spool announces, and nothing else."""
@@ -220,9 +220,9 @@ class Agent:
             done.problems += scan.problems
         return done
 
-    def _deliver(self, done: Pass) -> Pass:
+    def _deliver(self, done: Pass, told: Told | None = None) -> Pass:
         held = credentials.load(self._ours.credentials)
-        done.delivery = deliver(self._ledger, self._line(), held, stop=self._stop)
+        done.delivery = deliver(self._ledger, self._line(), held, stop=self._stop, told=told)
         done.problems += done.delivery.problems
         return done
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from claude_code_hooks.translate import HookEvent
-    from telemhq_agents.collecting import LedgerPort, Namer, Plan, ScanReport
+    from telemhq_agents.collecting import LedgerPort, Namer, Plan, ScanReport, Told
     from telemhq_agents.ledger.store import Ledger
     from telemhq_agents.spool import Claimed
 
@@ -25,17 +25,22 @@ PING, HOOK = frozenset({"ping"}), frozenset({"hook"})
 
 
 def read_logs(
-    ledger: Ledger, sources: Sequence[Source], namer: Namer, now_ms: int
+    ledger: Ledger,
+    sources: Sequence[Source],
+    namer: Namer,
+    now_ms: int,
+    told: Told | None = None,
 ) -> dict[Source, ScanReport]:
     """Book what the logs of these sources hold beyond the ledger's cursors.
 
-    All of them are read at once, so that no core waits for the last log of one source.
+    All of them are read at once, so that no core waits for the last log of one source. `told` hears
+    how many are read.
     """
     from telemhq_agents.collecting import collect  # noqa: PLC0415 - only where logs are read
 
     plans = [_plan(ledger, source, namer, now_ms) for source in sources]
     with ledger.filling() as goes_on:
-        return collect(ledger, plans, ledger.prices, in_parts=goes_on)
+        return collect(ledger, plans, ledger.prices, in_parts=goes_on, told=told)
 
 
 def _plan(ledger: Ledger, source: Source, namer: Namer, now_ms: int) -> Plan:

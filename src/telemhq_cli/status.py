@@ -65,6 +65,12 @@ def is_running(ours: Locations) -> bool:
     return any(is_held(path) for path in (lock_path(ours), lock_of_part(ours)))
 
 
+def seems_running(ours: Locations) -> bool:
+    """Tell at one look whether an agent runs: for a moment, a drain that a hook woke seems so too."""
+    is_held_now = any(_is_held_now(path) for path in (lock_path(ours), lock_of_part(ours)))
+    return is_held_now and "stopped_ms" not in read(ours)
+
+
 def is_held(path: Path) -> bool:
     """Tell whether a process holds a lock and goes on holding it."""
     pause = Event()
@@ -78,7 +84,7 @@ def is_held(path: Path) -> bool:
 def _is_held_now(path: Path) -> bool:
     try:
         file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except OSError:  # none there, or closed to us: nobody of ours holds it
         return False
     try:
         # Shared, as hooks ask: two who ask at once don't take each other for an agent.

@@ -1,7 +1,7 @@
-"""`telemhq statusline`: what Claude Code shows below its prompt.
+"""`telemhq statusline`: what Claude Code shows below its prompt; with `--shell`, what a shell does.
 
-Claude Code runs it again and again, so it comes here without Typer, and imports next to nothing.
-Whatever is missing, it prints one short line and exits 0.
+Both run it again and again, so it comes here without Typer, and imports next to nothing. Whatever is
+missing, it prints one short line (a shell's may be empty) and exits 0.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import select
 import time
 
 from claude_code_hooks.hook import parse
-from telemhq_agents import clock
-from telemhq_agents.ledger.glance import glance
+from telemhq_agents import clock, failing
+from telemhq_agents.ledger.glance import glance, glance_at_day
 from telemhq_agents.ledger_file import ledger_file
 from telemhq_cli.render import statusline as shown
 
@@ -20,19 +20,34 @@ TYPE_CHECKING = False  # typing itself costs 5 ms
 if TYPE_CHECKING:
     from typing import Any
 
+SHELL = "--shell"
 MAX_STDIN_BYTES = 1 << 20
 PATIENCE_S = 0.25
 """How long Claude Code may take to say what the line is about."""
 
 
 def run(arguments: list[str]) -> int:
-    """Print the line for the session that stdin tells of; return 0."""
+    """Print the line for the session that stdin tells of, or for a shell's prompt; return 0."""
+    if SHELL in arguments:
+        shown.show_bare(_prompt())
+        return 0
     try:
         text = _line(_told(_stdin()))
     except Exception:  # noqa: BLE001 - an error has no place in somebody else's prompt
         text = shown.NOTHING_READ
     shown.show(shown.coloured(text) if "--color" in arguments else text)
     return 0
+
+
+def _prompt() -> str:
+    """Return a prompt's part: no stdin is read, which is the shell's own."""
+    try:
+        now_ms = clock.now_ms()
+        return shown.prompt(
+            glance_at_day(ledger_file(), midnight_ms(now_ms)), failing.known(now_ms)
+        )
+    except Exception:  # noqa: BLE001 - an error has no place in somebody else's prompt
+        return ""
 
 
 def _line(told: dict[str, Any]) -> str:

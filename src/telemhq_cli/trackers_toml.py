@@ -8,7 +8,6 @@ import re
 import tomllib
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import date, datetime, time
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +23,7 @@ from telemhq_agents.contract.rules import (
     Window,
 )
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import did_you_mean
 from telemhq_cli.toml_lines import line_of, lines_of
 
 if TYPE_CHECKING:
@@ -227,8 +227,7 @@ def _is_half(text: str) -> bool:
 
 
 def _instead(key: str, known: list[str]) -> str:
-    near = get_close_matches(key, known, 1, 0.5)
-    return f"no such key; did you mean {near[0]}" if near else f"no such key: {', '.join(known)}"
+    return f"no such key{did_you_mean(key, known) or ': ' + ', '.join(known)}"
 
 
 def _names(document: Mapping[str, Any]) -> list[str]:
@@ -255,4 +254,5 @@ def _mistake(name: str, lines: dict[str, int], names: list[str], path: str, mess
         whose = names[at] if at < len(names) else ""
         where += f" ({whose})" if whose else f" (tracker {at + 1})"
         path = tracker["rest"]
-    return f"{where}: {path}: {message}." if path else f"{where}: {message}."
+    end = "" if message.endswith("?") else "."
+    return f"{where}: {path}: {message}{end}" if path else f"{where}: {message}{end}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from telemhq_agents import clock
+from tests.envelopes import data_of
 from tests.telemhq_cli.logs import CodexSession
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Person:
         return done.stdout
 
     def asks(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "--json"))
+        return data_of(self.run(*arguments, "--json"))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from telemhq_agents.delivery import quick
 from tests.contract.test_first_use import TELEMHQ, Person, serving
+from tests.envelopes import data_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ def test_a_name_is_looked_up_again_once_its_url_is_refused(tmp_path: Path) -> No
 
         rotated = ping(here, "nightly", "--json")
         assert (rotated.returncode, rotated.stderr) == (0, "")
-        quick.send(new, json.loads(rotated.stdout)["key"], b"{}")  # counts, if the key is another
+        quick.send(new, data_of(rotated.stdout)["key"], b"{}")  # counts, if the key is another
         assert len(here.asks("tracker", "runs", "nightly")) == 1
         assert outbox(here) == []
 

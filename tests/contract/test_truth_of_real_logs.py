@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.envelopes import data_of
+
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 CODEX = sorted((FIXTURES / "codex").iterdir())
 CLAUDE = sorted(truth.parent for truth in (FIXTURES / "claude_code").glob("*/truth.json"))
@@ -24,7 +26,7 @@ def usage(home: Path, *arguments: str, **environ: str) -> dict[str, Any]:
         text=True,
         check=True,
     )
-    shape: dict[str, Any] = json.loads(done.stdout)
+    shape: dict[str, Any] = data_of(done.stdout)
     return shape
 
 

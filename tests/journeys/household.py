@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import select
 import signal
 import socket
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.envelopes import data_of
 from tools.demo import TELEMHQ, environ_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Person:
         return done.stdout
 
     def asks(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "--json"))
+        return data_of(self.run(*arguments, "--json"))
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `telemhq …` and leave it running."""

@@ -6,7 +6,6 @@ cron looks at its tables once a minute, so this takes up to a minute and a quart
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.envelopes import data_of
 from tests.telemhq_cli.conftest import PingServer, handler_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def left_in(home: Path) -> Any:
     shown = subprocess.run(
         [TELEMHQ, "agent", "outbox", "--json"], env=environ, capture_output=True, check=True
     )
-    return json.loads(shown.stdout)
+    return data_of(shown.stdout)
 
 
 def run_by_cron(table: str, codes: list[Path]) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from claude_code_hooks import hook
 from telemhq_agents import clock
+from tests.envelopes import data_of
 from tests.journeys.household import Line, Person, Server, free_port, running
 from tests.telemhq_cli.logs import iso
 
@@ -295,8 +296,8 @@ def test_private_work_is_counted_where_it_was_done(story: Story) -> None:
     story.watch(b'"source":"claude"')
     story.run("agent", "once")
 
-    local = json.loads(story.run("usage", "--local", "--by", "project", "--json"))["rows"]
-    there = json.loads(story.run("usage", "--mine", "--by", "project", "--json"))["rows"]
+    local = data_of(story.run("usage", "--local", "--by", "project", "--json"))["rows"]
+    there = data_of(story.run("usage", "--mine", "--by", "project", "--json"))["rows"]
     tokens = {row["project"]: row["input_tokens"] for row in local}
     assert tokens == {f"private/{PRIVATE_PROJECT}": 1001 + 501, PROJECT: 1002 + 502}
     assert {row["project"]: row["input_tokens"] for row in there} == {PROJECT: 1002 + 502}

@@ -288,6 +288,23 @@ def test_a_project_file_that_cannot_be_read_keeps_its_work_here(tmp_path: Path) 
     assert project(str(locked)) == project(str(dangling)) == "private/shop"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"project = {'[' * 3_900}{']' * 3_900}",
+        "#" * (1 << 13) + '\nproject = "shop"',
+        "a." * 200_000 + "a = 1",
+    ],
+)
+def test_a_project_file_made_to_trouble_its_reader_keeps_its_work_here(
+    tmp_path: Path, text: str
+) -> None:
+    top = checkout(tmp_path / "hostile")
+    (top / ".telemhq.toml").write_text(text)
+
+    assert project(str(top)) == "private/shop"
+
+
 def test_a_pattern_covers_the_worktrees_of_what_it_covers_wherever_they_lie(tmp_path: Path) -> None:
     top = checkout(tmp_path / "clients" / "acme")
     own = top / ".git" / "worktrees" / "feature"

@@ -84,9 +84,19 @@ def wrong() -> Iterator[Reading]:
     yield Reading(problems=[dict[str, str]()["a mistake of ours"]])
 
 
+BEFORE: set[str] = set()
+"""The processes that other tests of this one process have left to be reaped."""
+
+
+@pytest.fixture(autouse=True)
+def _only_its_own_count() -> None:
+    BEFORE.clear()
+    BEFORE.update(children())
+
+
 def children() -> set[str]:
     listed = Path(f"/proc/self/task/{os.getpid()}/children")
-    return set(listed.read_text().split())
+    return set(listed.read_text().split()) - BEFORE
 
 
 def open_files() -> int:

@@ -64,6 +64,15 @@ class PingServer:
     def ping_url(self) -> str:
         return f"{self.url}/ping/tt_made_up_token"
 
+    def hang(self, method: str) -> None:
+        if self.hangs or (self.posts_hang and method == "POST"):
+            self.released.wait(30)
+
+    def instructions(self) -> dict[str, Any]:
+        told = {"message": "how to ping", "ping_url": "", "example": "", "fields": []}
+        able = {} if self.capabilities is None else {"capabilities": self.capabilities}
+        return told | able
+
     @property
     def pings(self) -> list[Request]:
         return [request for request in self.requests if request.method == "POST"]
@@ -87,10 +96,7 @@ def handler_of(server: PingServer) -> type[BaseHTTPRequestHandler]:
             self._take()
             if server.describes is not None:
                 server.describes.wait(30)
-            told = {"message": "how to ping", "ping_url": "", "example": "", "fields": []}
-            if server.capabilities is not None:
-                told["capabilities"] = server.capabilities  # type: ignore[assignment]
-            self._say(200, told)
+            self._say(200, server.instructions())
 
         def _take(self) -> bool:
             """Keep a request; not one whose sender died in the middle of it."""
@@ -101,8 +107,7 @@ def handler_of(server: PingServer) -> type[BaseHTTPRequestHandler]:
                 return False
             headers = {name.lower(): value for name, value in self.headers.items()}
             server.requests.append(Request(self.command, self.path, headers, body))
-            if server.hangs or (server.posts_hang and self.command == "POST"):
-                server.released.wait(30)
+            server.hang(self.command)
             return True
 
         def _say(self, status: int, document: dict[str, Any]) -> None:
@@ -226,6 +231,14 @@ class Machine:
         if not self.spool.exists():
             return []
         return sorted(path for path in self.spool.rglob("*") if path.is_file())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def letters_for_everything() -> Iterator[None]:
+    """Whatever locale the tests are run in: those about another one name it themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LC_ALL", "C.UTF-8")
+        yield
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from telemhq_agents.ledger import steering
 from telemhq_agents.ledger.store import Ledger
 from telemhq_agents.locations import Locations
 from telemhq_agents.usage import Source
+from tests.envelopes import data_of
 from tests.telemhq_cli.logs import ClaudeSession, CodexSession
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def test_what_is_older_than_the_login_stays_here_unless_asked_for(
     machine.run("agent", "once", "--backfill")
     assert sorted(tokens(ping_server)) == [100, 200]
 
-    local = json.loads(machine.run("usage", "--local", "--json").stdout)
+    local = data_of(machine.run("usage", "--local", "--json").stdout)
     assert local["total"]["input_tokens"] == 300
 
 
@@ -131,11 +132,11 @@ def test_the_loop_sends_what_is_added_and_stops_cleanly(
         until(lambda: tokens(ping_server) == [100])
         session.turn(clock.now_ms(), 200, 20)
         until(lambda: tokens(ping_server) == [100, 200])
-        status = json.loads(machine.run("agent", "status", "--json").stdout)
+        status = data_of(machine.run("agent", "status", "--json").stdout)
 
     assert status["running"] is True
     assert status["watching_by"] == "notifications"
-    assert json.loads(machine.run("agent", "status", "--json").stdout)["running"] is False
+    assert data_of(machine.run("agent", "status", "--json").stdout)["running"] is False
 
 
 def test_a_second_agent_says_who_runs_and_ends(machine: Machine) -> None:
@@ -180,7 +181,7 @@ def running_impatiently(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def last_pass(machine: Machine) -> Any:
-    return json.loads(machine.run("agent", "status", "--json").stdout)["last_pass_at"]
+    return data_of(machine.run("agent", "status", "--json").stdout)["last_pass_at"]
 
 
 def problems(machine: Machine) -> str:
@@ -430,7 +431,7 @@ def test_a_ping_left_behind_goes_out_with_the_agent(
 
     done = machine.run("agent", "once", "--json")
 
-    assert json.loads(done.stdout)["pings"] == 1
+    assert data_of(done.stdout)["pings"] == 1
     assert tokens(ping_server) == [5]
     assert machine.left_behind() == []
 
@@ -450,7 +451,7 @@ def test_a_ping_whose_answer_never_came_is_sent_again_only_where_that_counts_onc
     machine.run("agent", "once")
 
     assert len(ping_server.pings) == sent_again
-    states = [row["state"] for row in json.loads(machine.run("agent", "outbox", "--json").stdout)]
+    states = [row["state"] for row in data_of(machine.run("agent", "outbox", "--json").stdout)]
     assert states == ([] if idempotency else ["uncertain"])
 
 
@@ -466,7 +467,7 @@ def test_a_ping_that_never_left_goes_to_any_server(
     machine.run("agent", "once")
 
     assert len(ping_server.pings) == 1
-    assert json.loads(machine.run("agent", "outbox", "--json").stdout) == []
+    assert data_of(machine.run("agent", "outbox", "--json").stdout) == []
 
 
 def test_what_is_parked_is_shown_sent_again_or_dropped(
@@ -478,7 +479,7 @@ def test_what_is_parked_is_shown_sent_again_or_dropped(
     ping_server.status = 200
     ping_server.requests.clear()
     shown = machine.run("agent", "outbox")
-    rows = json.loads(machine.run("agent", "outbox", "--json").stdout)
+    rows = data_of(machine.run("agent", "outbox", "--json").stdout)
 
     assert "tt_made_up_token" not in shown.stdout
     assert "422" in shown.stdout
@@ -489,7 +490,7 @@ def test_what_is_parked_is_shown_sent_again_or_dropped(
     machine.run("agent", "outbox", "--retry")
     machine.run("agent", "once")
     assert tokens(ping_server) == [2]
-    assert json.loads(machine.run("agent", "outbox", "--json").stdout) == []
+    assert data_of(machine.run("agent", "outbox", "--json").stdout) == []
     assert "nothing is sent again" in machine.run("agent", "outbox", "--retry").stderr
 
 
@@ -509,7 +510,7 @@ def test_an_entry_that_nobody_understands_holds_up_nobody(
     assert done.returncode == 0
     assert tokens(ping_server) == [5]
     assert "cannot be understood" in done.stderr
-    assert json.loads(machine.run("agent", "status", "--json").stdout)["spool"]["damaged"] == 1
+    assert data_of(machine.run("agent", "status", "--json").stdout)["spool"]["damaged"] == 1
 
 
 def test_windows_gather_turns(machine: Machine, ping_server: PingServer) -> None:

@@ -19,6 +19,7 @@ from telemhq_agents.credentials import Destination
 from telemhq_agents.ledger import steering
 from telemhq_agents.ledger.store import Ledger
 from telemhq_agents.usage import Source
+from tests.envelopes import data_of
 from tests.telemhq_cli.logs import ClaudeSession, CodexSession
 
 if TYPE_CHECKING:
@@ -256,7 +257,7 @@ def test_the_logs_command_shows_the_last_lines(machine: Machine) -> None:
         pass
 
     lines = machine.run("agent", "logs", "-n", "1").stdout.splitlines()
-    document = json.loads(machine.run("agent", "logs", "--json").stdout)
+    document = data_of(machine.run("agent", "logs", "--json").stdout)
 
     assert len(lines) == 1
     assert lines[0].endswith(" stopped")
@@ -264,24 +265,38 @@ def test_the_logs_command_shows_the_last_lines(machine: Machine) -> None:
     assert document[0]["message"].startswith("started")
 
 
-def test_following_the_log_shows_what_is_added(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("options", "first", "second"),
+    [
+        ((), "2026-11-20T12:00:00.000Z started", "2026-11-20T12:00:01.000Z stopped"),
+        (
+            ("--json",),
+            '{"at": "2026-11-20T12:00:00.000Z", "message": "started"}',
+            '{"at": "2026-11-20T12:00:01.000Z", "message": "stopped"}',
+        ),
+    ],
+    ids=["as text", "as one object a line"],
+)
+def test_following_the_log_shows_what_is_added(
+    machine: Machine, options: tuple[str, ...], first: str, second: str
+) -> None:
     machine.ours.mkdir()
     path = machine.ours / "agent.log"
     path.write_text("2026-11-20T12:00:00.000Z started\n")
-    process = machine.start("agent", "logs", "--follow", preexec_fn=as_a_terminal_does)
+    process = machine.start("agent", "logs", "--follow", *options, preexec_fn=as_a_terminal_does)
     guard = threading.Timer(20, process.kill)
     guard.start()
     assert process.stdout is not None
-    assert process.stdout.readline().endswith(b" started\n")
+    assert process.stdout.readline().decode().rstrip() == first
 
     with path.open("a") as file:
         file.write("2026-11-20T12:00:01.000Z stopped\n")
 
-    assert process.stdout.readline().endswith(b" stopped\n")
+    assert process.stdout.readline().decode().rstrip() == second
     process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=10)
+    rest, complaint = process.communicate(timeout=10)
     guard.cancel()
-    assert (process.returncode, complaint) == (130, b"")
+    assert (process.returncode, rest, complaint) == (130, b"", b"")
 
 
 def as_a_terminal_does() -> None:
@@ -296,6 +311,6 @@ def test_a_drain_that_holds_the_lock_for_a_moment_is_no_agent(machine: Machine) 
     (machine.ours / "locks").mkdir(parents=True)
     with (machine.ours / "locks" / "agent.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)  # as hooks that look for an agent do
-        status = json.loads(machine.run("agent", "status", "--json").stdout)
+        status = data_of(machine.run("agent", "status", "--json").stdout)
 
     assert status["running"] is False

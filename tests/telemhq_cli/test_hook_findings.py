@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,10 @@ import pytest
 
 from claude_code_hooks import hook
 from telemhq_agents import clock, spool
-from telemhq_cli.diagnosis import findings
+from telemhq_cli.diagnosis.finding import Severity
+from telemhq_cli.diagnosis.judging import delivery, logs
 from telemhq_cli.diagnosis.seen import HookSeen, Snapshot, Trouble
+from tests.envelopes import data_of
 from tests.telemhq_cli.logs import ClaudeSession
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def installed(ended: int = 0, announced: int = 0, silenced_by: tuple[str, ...] =
 
 
 def test_turns_that_no_hook_told_of_are_counted_and_not_lost() -> None:
-    told = findings.hook_tells_of_every_turn(seen(installed(40, 37)))
+    told = logs.hook_tells_of_every_turn(seen(installed(40, 37)))
 
     assert told is not None
-    assert told.severity is findings.Severity.NOTE
+    assert told.severity is Severity.NOTE
     assert told.message.startswith("3 of 40 turns were not announced by the hook")
 
 
@@ -61,29 +62,29 @@ def test_turns_that_no_hook_told_of_are_counted_and_not_lost() -> None:
     ids=["all announced", "some still wait", "not installed", "nobody knows"],
 )
 def test_of_turns_that_may_be_announced_nothing_is_said(snapshot: Snapshot) -> None:
-    assert findings.hook_tells_of_every_turn(snapshot) is None
+    assert logs.hook_tells_of_every_turn(snapshot) is None
 
 
 def test_what_silences_the_hook_is_said_where_there_is_one() -> None:
-    told = findings.hook_is_let_run(seen(installed(silenced_by=("a says no.", "b too."))))
+    told = logs.hook_is_let_run(seen(installed(silenced_by=("a says no.", "b too."))))
 
     assert told is not None
-    assert (told.message, told.severity) == ("a says no. b too.", findings.Severity.WARNING)
-    assert findings.hook_is_let_run(seen(installed())) is None
+    assert (told.message, told.severity) == ("a says no. b too.", Severity.WARNING)
+    assert logs.hook_is_let_run(seen(installed())) is None
     missing = replace(installed(silenced_by=("a says no.",)), is_installed=False)
-    assert findings.hook_is_let_run(seen(missing)) is None
+    assert logs.hook_is_let_run(seen(missing)) is None
 
 
 def test_a_full_spool_is_said() -> None:
-    told = findings.spool_has_room(seen(installed(), is_full=True))
+    told = delivery.spool_has_room(seen(installed(), is_full=True))
 
     assert told is not None
     assert told.next_step == "telemhq agent once"
-    assert findings.spool_has_room(seen(installed())) is None
+    assert delivery.spool_has_room(seen(installed())) is None
 
 
 def told_by_doctor(machine: Machine) -> dict[str, str]:
-    document = json.loads(machine.run("doctor", "--json").stdout)
+    document = data_of(machine.run("doctor", "--json").stdout)
     return {one["name"]: one["message"] for one in document["findings"]}
 
 

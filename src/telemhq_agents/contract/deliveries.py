@@ -51,10 +51,23 @@ class NewSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribed:
+    """Mail about a tracker to one's own address, once no unsubscription stops it any more.
+
+    `again`: the kinds that had been unsubscribed from, `email` (alerts) and `summary`.
+    `gets_alerts`: whether alerts go there; else others are named, and this address is not.
+    """
+
+    email: str
+    again: list[str]
+    gets_alerts: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One message for one receiver. `next_at` is when it is tried (again), absent when it is done.
 
-    `tracker` is absent for an invitation. `kind` is the channel's, or `summary`.
+    `tracker` is absent for an invitation and for a test of mail. `kind` is the channel's, or `summary`.
     """
 
     id: str

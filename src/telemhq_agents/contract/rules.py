@@ -77,18 +77,23 @@ class Schedule:
     grace_s: int = DEFAULT_GRACE_S
 
 
+MOST_ASSERTIONS = 50
+"""Of one tracker."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assertion:
     """A rule for the payload: what stands at the dot path `path` compares with `value`.
 
-    `id` is unique in its tracker; the server gives one where it is left out.
+    A `value` of null is a value, and has to be said. `id` is unique in its tracker; the server gives
+    one where it is left out.
     """
 
     __pydantic_config__: ClassVar[Config] = FORBID
 
     path: str
     operator: Operator
-    value: Any = None
+    value: Any
     severity: Severity = Severity.FAIL
     id: str = ""
 

@@ -87,7 +87,8 @@ class FieldSeries:
     """One field's values, a null for each gap.
 
     Down-sampled, `values` are averages, and `min`, `max` and `count` (of the runs that have the
-    field) say what each stands for; otherwise these three are null.
+    field) say what each stands for; otherwise these three are null. `last` is the latest run's that
+    has one, of all the runs.
     """
 
     field: str
@@ -97,6 +98,7 @@ class FieldSeries:
     min: list[Number | None] | None = None
     max: list[Number | None] | None = None
     count: list[int] | None = None
+    last: Number | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 SCHEMA = "telemhq.usage/1"
 GROUPS: tuple[str, ...] = (
     "day",
+    "week",
+    "month",
     "hour",
     "model",
     "project",
@@ -22,6 +24,9 @@ GROUPS: tuple[str, ...] = (
     "source",
     "tracker",
 )
+TIME_GROUPS = frozenset({"day", "week", "month", "hour"})
+"""Groups of local time; their keys sort as they pass."""
+
 SHOWN: tuple[str, ...] = (
     "runs",
     "responses",
@@ -78,7 +83,7 @@ def as_json(report: UsageReport) -> dict[str, Any]:
 def sum_rows(group_by: Sequence[str], rows: Sequence[UsageRow]) -> UsageReport:
     """Sort rows by their keys (times) or by cost and tokens (names) and add them up."""
     total = sum((row.amounts for row in rows), Amounts())
-    if group_by and group_by[0] in {"day", "hour"}:
+    if group_by and group_by[0] in TIME_GROUPS:
         ordered = sorted(rows, key=lambda row: row.keys)
     else:
         ordered = sorted(

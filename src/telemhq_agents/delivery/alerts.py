@@ -16,6 +16,7 @@ from telemhq_agents.contract.deliveries import (
     DeliveryPage,
     Medium,
     NewSecret,
+    Subscribed,
     TrackerChannel,
 )
 from telemhq_agents.delivery.client import path_of
@@ -59,6 +60,17 @@ def try_channel(api: ApiClient, tracker_id: str, channel_id: str) -> Delivery:
     """Send a message that says it is a test."""
     path = path_of(routes.CHANNEL_TEST, tracker_id=tracker_id, channel_id=channel_id)
     return api.ask("POST", path, Delivery, needs=CHANNELS)
+
+
+def try_mail(api: ApiClient) -> Delivery:
+    """Mail a test to one's own address."""
+    return api.ask("POST", routes.MAIL_TEST, Delivery, account=True, needs="tests of mail")
+
+
+def subscribe(api: ApiClient, tracker_id: str) -> Subscribed:
+    """Take back that one's own address unsubscribed from mail about a tracker."""
+    path = path_of(routes.TRACKER_SUBSCRIBE, tracker_id=tracker_id)
+    return api.ask("POST", path, Subscribed, needs="subscribing again")
 
 
 def deliveries(

@@ -11,7 +11,6 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from telemhq_agents.contract import resources, routes
@@ -23,6 +22,7 @@ from telemhq_agents.contract.ping import (
 )
 from telemhq_agents.contract.problem import Problem
 from telemhq_agents.delivery import quick
+from telemhq_agents.delivery.httpx_alone import httpx
 from telemhq_agents.delivery.outcome import NoReply, Reply, words_of
 from telemhq_agents.errors import NoSuchRouteError, RefusedError, UnreachableError, UsageError
 
@@ -394,8 +394,11 @@ def _reason(error: Exception) -> str:
 
 
 def path_of(template: str, **parts: str) -> str:
-    """Return a path of the server, with its parameters filled in."""
-    return template.format(**{name: quote(part, safe="") for name, part in parts.items()})
+    """Return a path of the server, with its parameters filled in; dots are no steps of it."""
+    dots = {".": "%2E", "..": "%2E%2E"}
+    return template.format(
+        **{name: dots.get(it) or quote(it, safe="") for name, it in parts.items()}
+    )
 
 
 def _given(**fields: str | None) -> dict[str, str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
-
+from telemhq_agents.delivery.httpx_alone import httpx
 from telemhq_agents.errors import UnreachableError, UsageError
 
 TIMEOUT_S = 20.0

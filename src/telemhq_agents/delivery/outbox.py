@@ -22,6 +22,7 @@ from telemhq_agents.delivery.outcome import Attempt, NoReply, judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from telemhq_agents.collecting import Told
     from telemhq_agents.credentials import Credentials
     from telemhq_agents.delivery.client import PingSender
     from telemhq_agents.delivery.outcome import Outcome, Reply
@@ -75,17 +76,18 @@ def deliver(
     limit: int | None = None,
     budget_s: float | None = None,
     stop: Event | None = None,
+    told: Told | None = None,
 ) -> DeliveryReport:
     """Send what is pending and due, until nothing is, or `limit` pings or `budget_s` are used up.
 
     Trouble of one destination does not hold up another. While another process delivers, nothing is
-    done. Raises only what the ledger raises.
+    done. `told` hears how many were sent. Raises only what the ledger raises.
     """
     report = DeliveryReport()
     with ledger.delivering() as ours:
         if ours:
             run = _Run(ledger, sender, credentials, report=report, now_ms=now_ms, dice=dice)
-            run.go_on(limit, budget_s, stop or Event())
+            run.go_on(limit, budget_s, stop or Event(), told)
     report.left = ledger.counts().pending
     return report
 
@@ -113,10 +115,13 @@ class _Run:
         self._closed: set[str] = set()
         self._failures: dict[str, int] = {}
 
-    def go_on(self, limit: int | None, budget_s: float | None, stop: Event) -> None:
+    def go_on(
+        self, limit: int | None, budget_s: float | None, stop: Event, told: Told | None
+    ) -> None:
         """Take and send, a few at a time."""
         until = None if budget_s is None else clock.monotonic_ns() + int(budget_s * 1e9)
         done = 0
+        waiting = self._ledger.counts().pending if told is not None else 0
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
             while not stop.is_set() and (until is None or clock.monotonic_ns() < until):
                 wanted = AT_ONCE if limit is None else min(AT_ONCE, limit - done)
@@ -125,6 +130,8 @@ class _Run:
                     return
                 done += len(rows)
                 self._send(pool, [row for row in rows if self._may_send(row)])
+                if told is not None:
+                    told("pings", done, max(done, waiting))
 
     def _may_send(self, row: OutboxRow) -> bool:
         """Learn about the row's destination; settle what cannot be sent."""

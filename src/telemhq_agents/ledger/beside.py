@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from telemhq_agents.background import Kind
 from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.usage_report import UsageRow, sum_rows
 from telemhq_agents.ledger.packing import priced
-from telemhq_agents.ledger.report import checked_groups, local_day, local_hour, zone_of
+from telemhq_agents.ledger.report import NAMED, checked_groups, moment_of, zone_of
 from telemhq_agents.usage import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from telemhq_agents.background import Rest
     from telemhq_agents.contract.usage_report import UsageReport
@@ -35,10 +34,8 @@ def reports(
     names, zone = checked_groups(group_by), zone_of(timezone)
     sums: dict[Kind, dict[tuple[str, ...], Amounts]] = {kind: {} for kind in Kind}
     for rest in rests:
-        moment = datetime.fromtimestamp(rest.at_ms / 1000, tz=UTC).astimezone(zone)
-        told = {
-            "day": local_day(moment),
-            "hour": local_hour(moment),
+        moment = moment_of(rest.at_ms, zone)
+        told = {name: named(moment) for name, named in NAMED.items()} | {
             "model": rest.model,
             "project": rest.place.project,
             "session": rest.session_id,
@@ -53,6 +50,17 @@ def reports(
         kind: sum_rows(names, [UsageRow(*row) for row in rows.items()])
         for kind, rows in sums.items()
     }
+
+
+def narrowed(
+    rests: Iterable[Rest], projects: Collection[str], models: Collection[str]
+) -> list[Rest]:
+    """Return the rests of these projects and models; none named are all of them."""
+    return [
+        rest
+        for rest in rests
+        if (not projects or rest.place.project in projects) and (not models or rest.model in models)
+    ]
 
 
 def _amounts(rest: Rest, prices: Prices) -> Amounts:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from telemhq_agents import clock
-from telemhq_agents.errors import BrokenLedgerError, DamagedError, TelemhqError
+from telemhq_agents.errors import BrokenLedgerError, DamagedError, TelemhqError, unwritable
 from telemhq_agents.ledger import locks
 from telemhq_agents.ledger.connection import explained, open_connection
 from telemhq_agents.ledger.importing import import_lines
@@ -69,7 +69,7 @@ def backup(ledger: Ledger, target: Path) -> int:
         size = unfinished.stat().st_size
         unfinished.replace(target)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(DamagedError, target, error) from error
     finally:
         _remove(unfinished)
     return size
@@ -246,10 +246,3 @@ def _remove(path: Path) -> None:
     for suffix in ("", *_BESIDE, "-journal"):
         with suppress(OSError):  # what was never made, or lies where nothing can be removed
             path.with_name(path.name + suffix).unlink()
-
-
-def _unwritable(target: Path, error: OSError) -> DamagedError:
-    return DamagedError(
-        f"{target} cannot be written: {error.strerror or error}.",
-        "Check the permissions of the directory and the space left on its disk.",
-    )

@@ -7,21 +7,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from telemhq_agents.clock import quarter
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts
 from telemhq_agents.contract.usage_report import UsageReport, UsageRow, sum_rows
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import missed
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from telemhq_agents.usage import Source
 
 _COLUMNS = {
     "day": "local_day(quarter_ms)",
+    "week": "local_week(quarter_ms)",
+    "month": "local_month(quarter_ms)",
     "hour": "local_hour(quarter_ms)",
     "model": "model",
     "project": "project",
@@ -46,14 +49,17 @@ def usage(
     timezone: str,
     source: Source | None,
     member: str,
+    projects: Collection[str] = (),
+    models: Collection[str] = (),
 ) -> UsageReport:
     """Sum the buckets from `since_ms` (its quarter-hour) to before `until_ms` by the groups named.
 
+    Of these projects and models alone, where any are named.
+
     Raises UsageError for a group the ledger does not know, and for an unknown time zone.
     """
-    columns = [_COLUMNS[name] for name in checked_groups(group_by)]
-    _install(connection, zone_of(timezone))
-    where, values = _where(since_ms, until_ms, source)
+    columns = columns_of(connection, group_by, timezone)
+    where, values = limits(since_ms, until_ms, source, projects, models)
     keys = "".join(f"{column}, " for column in columns)
     names = [member for name in group_by if name == "member"]
     groups = f" GROUP BY {', '.join(str(i + 1) for i in range(len(columns)))}" if columns else ""
@@ -68,6 +74,17 @@ def usage(
     return sum_rows(group_by, [row for row in rows if row.amounts])
 
 
+def columns_of(connection: sqlite3.Connection, group_by: Sequence[str], timezone: str) -> list[str]:
+    """Return what the groups are in SQL, and teach the connection the local times among them.
+
+    A member is a parameter. Raises UsageError for a group the ledger does not know, and for an
+    unknown time zone.
+    """
+    columns = [_COLUMNS[name] for name in checked_groups(group_by)]
+    _install(connection, zone_of(timezone))
+    return columns
+
+
 def checked_groups(group_by: Sequence[str]) -> tuple[str, ...]:
     """Return the groups. Raises UsageError for one that the ledger does not know."""
     for name in group_by:
@@ -79,9 +96,14 @@ def checked_groups(group_by: Sequence[str]) -> tuple[str, ...]:
     return tuple(group_by)
 
 
-def _where(
-    since_ms: int | None, until_ms: int | None, source: Source | None
+def limits(
+    since_ms: int | None,
+    until_ms: int | None,
+    source: Source | None,
+    projects: Collection[str],
+    models: Collection[str],
 ) -> tuple[str, list[object]]:
+    """Return a condition on buckets, or on what has their columns, and its values."""
     terms: list[str] = ["true"]
     values: list[object] = []
     if since_ms is not None:
@@ -93,6 +115,10 @@ def _where(
     if source is not None:
         terms.append("source = ?")
         values.append(source.value)
+    for column, names in (("project", projects), ("model", models)):
+        if names:
+            terms.append(f"{column} IN ({', '.join('?' * len(names))})")
+            values.extend(names)
     return " AND ".join(terms), values
 
 
@@ -101,15 +127,14 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(
-            f"There is no time zone {name!r}.", "Give an IANA name such as Asia/Kolkata or UTC."
-        ) from error
+        said = missed(f"There is no time zone {name!r}", name, available_timezones())
+        raise UsageError(said, "Give an IANA name such as Asia/Kolkata or UTC.") from error
 
 
 def _install(connection: sqlite3.Connection, zone: ZoneInfo) -> None:
     """Teach the connection what a quarter-hour is called in `zone`."""
-    connection.create_function("local_day", 1, _namer(zone, local_day), deterministic=True)
-    connection.create_function("local_hour", 1, _namer(zone, local_hour), deterministic=True)
+    for name, named in NAMED.items():
+        connection.create_function(f"local_{name}", 1, _namer(zone, named), deterministic=True)
 
 
 def _namer(zone: ZoneInfo, name: Callable[[datetime], str]) -> Callable[[int], str]:
@@ -133,8 +158,28 @@ def local_day(moment: datetime) -> str:
     return moment.date().isoformat()
 
 
+def local_week(moment: datetime) -> str:
+    """Return the ISO week of a moment, which begins on a Monday: 2026-W47."""
+    year, week, _ = moment.isocalendar()
+    return f"{year:04d}-W{week:02d}"
+
+
+def local_month(moment: datetime) -> str:
+    """Return the month of a moment: 2026-11."""
+    return moment.date().isoformat()[:7]
+
+
 def local_hour(moment: datetime) -> str:
     """Return the hour of a moment with its offset from UTC: 2026-11-20T09:00+05:30."""
     start = moment.replace(minute=0, second=0, microsecond=0)
     offset = moment.utcoffset() or timedelta()
     return start.replace(tzinfo=timezone(offset)).isoformat(timespec="minutes")
+
+
+NAMED: dict[str, Callable[[datetime], str]] = {
+    "day": local_day,
+    "week": local_week,
+    "month": local_month,
+    "hour": local_hour,
+}
+"""What each group of time calls a local moment."""

@@ -10,15 +10,16 @@ from telemhq_agents.contract.amounts import usd
 from telemhq_agents.errors import UsageError
 from telemhq_agents.ledger import reading
 from telemhq_agents.ledger.packing import priced
-from telemhq_agents.ledger.report import local_day, local_hour, moment_of, zone_of
+from telemhq_agents.ledger.report import NAMED, moment_of, zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
+    from datetime import datetime
 
     from telemhq_agents.ledger.reading import BookedFact
     from telemhq_agents.ledger.store import Ledger
     from telemhq_agents.pricing import Prices
-    from telemhq_agents.usage import Source
+    from telemhq_agents.usage import Source, UsageFact
 
 SCHEMA = "telemhq.reprice/1"
 MODEL = "model"
@@ -85,6 +86,8 @@ def reprice(
     until_ms: int | None,
     timezone: str,
     source: Source | None,
+    projects: Collection[str] = (),
+    models: Collection[str] = (),
 ) -> RepricedReport:
     """Return what `prices` make of the facts of a time, by model and the groups named.
 
@@ -96,6 +99,8 @@ def reprice(
     total = Repriced()
     with ledger.lent() as connection:
         for booked in reading.facts(connection, since_ms, until_ms, source):
+            if not _is_among(booked.fact, projects, models):
+                continue
             now = _priced(prices, booked)
             for one in (found[name(booked)], total):
                 _add(one, booked, now)
@@ -103,6 +108,11 @@ def reprice(
         found.items(), key=lambda one: (-abs(one[1].difference_nano), -one[1].cost_nano, one[0])
     )
     return RepricedReport(groups, ordered, total)
+
+
+def _is_among(fact: UsageFact, projects: Collection[str], models: Collection[str]) -> bool:
+    """Tell whether a fact is of one of these projects and models; none named are all of them."""
+    return (not projects or fact.place.project in projects) and (not models or fact.model in models)
 
 
 def _priced(prices: Prices, booked: BookedFact) -> tuple[int, int, str]:
@@ -133,9 +143,12 @@ def _add(one: Repriced, booked: BookedFact, now: tuple[int, int, str]) -> None:
 
 def _namer(groups: Sequence[str], timezone: str) -> Callable[[BookedFact], tuple[str, ...]]:
     zone = zone_of(timezone)
+
+    def timed(named: Callable[[datetime], str]) -> Callable[[BookedFact], str]:
+        return lambda one: named(moment_of(one.fact.at_ms, zone))
+
     naming: dict[str, Callable[[BookedFact], str]] = {
-        "day": lambda one: local_day(moment_of(one.fact.at_ms, zone)),
-        "hour": lambda one: local_hour(moment_of(one.fact.at_ms, zone)),
+        **{name: timed(named) for name, named in NAMED.items()},
         "model": lambda one: one.fact.model,
         "project": lambda one: one.fact.place.project,
         "session": lambda one: one.fact.session_id,

@@ -195,6 +195,8 @@ class Ledger:
         timezone: str = "UTC",
         source: Source | None = None,
         member: str = "me",
+        projects: Collection[str] = (),
+        models: Collection[str] = (),
     ) -> UsageReport:
         """Sum the buckets by the groups named, from `since_ms` to before `until_ms`.
 
@@ -210,6 +212,8 @@ class Ledger:
                 timezone=timezone,
                 source=source,
                 member=member,
+                projects=projects,
+                models=models,
             )
 
     def estimates(
@@ -218,10 +222,12 @@ class Ledger:
         since_ms: int | None = None,
         until_ms: int | None = None,
         source: Source | None = None,
+        projects: Collection[str] = (),
+        models: Collection[str] = (),
     ) -> list[Estimate]:
         """Return which of the figures from `since_ms` to before `until_ms` are not exact."""
         with explained(self.path):
-            return estimates(self._connection, since_ms, until_ms, source)
+            return estimates(self._connection, since_ms, until_ms, source, projects, models)
 
     def announced_turns(self, source: Source, since_ms: int) -> tuple[int, int]:
         """Return how many turns of `source` ended since then, and of how many a hook told."""
@@ -247,6 +253,8 @@ class Ledger:
         timezone: str = "UTC",
         source: Source | None = None,
         member: str = "me",
+        projects: Collection[str] = (),
+        models: Collection[str] = (),
     ) -> dict[Kind, UsageReport]:
         """Sum what sessions that ended in this time used beyond their facts, by kind.
 
@@ -254,7 +262,8 @@ class Ledger:
         Priced as of now. Raises UsageError as `usage` does.
         """
         with explained(self.path):
-            rests = session_totals.rests(self._connection, since_ms, until_ms, source)
+            told = session_totals.rests(self._connection, since_ms, until_ms, source)
+        rests = beside.narrowed(told, projects, models)
         return beside.reports(rests, self.prices(), group_by, timezone=timezone, member=member)
 
     # Where things go

@@ -13,7 +13,8 @@ MARK = "Written by telemhq agent install"
 """Stands in every file of ours: what lacks it belongs to somebody else."""
 DESCRIPTION = "TelemHQ agent: reports what coding agents on this machine use"
 KEPT = (
-    *("TELEMHQ_HOME", "TELEMHQ_URL", "TELEMHQ_PROFILE"),
+    *("TELEMHQ_HOME", "TELEMHQ_URL", "TELEMHQ_PROFILE", "TELEMHQ_TIMEZONE"),
+    *("TELEMHQ_COALESCE", "TELEMHQ_PRIVACY", "TELEMHQ_PRIVATE"),
     *("CODEX_HOME", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_HOME"),
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),

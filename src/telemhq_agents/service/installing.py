@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemhq_agents import whole_file
-from telemhq_agents.errors import SettingsError, TelemhqError
+from telemhq_agents.errors import SettingsError, TelemhqError, unwritable
 from telemhq_agents.service.definition import MARK
 
 if TYPE_CHECKING:
@@ -157,10 +157,7 @@ def _write(path: Path, content: bytes) -> None:
     try:
         whole_file.put(path, content)
     except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be written: {error.strerror or error}.",
-            "Check the permissions of its directory and the space left on its disk.",
-        ) from error
+        raise unwritable(SettingsError, path, error) from error
 
 
 def _is_link(path: Path) -> bool:

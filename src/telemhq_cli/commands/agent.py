@@ -13,7 +13,7 @@ from telemhq_cli.commands import outbox, period, service, status
 from telemhq_cli.commands.options import AsJson  # noqa: TC001 - read by Typer
 from telemhq_cli.commands.scanning import in_words
 from telemhq_cli.render.output import note, say, show_json
-from telemhq_cli.render.progress import patience
+from telemhq_cli.render.progress import counting
 from telemhq_cli.render.voice import warn
 from telemhq_cli.render.words import counted, whole
 
@@ -70,8 +70,8 @@ def once(
     from telemhq_cli import status as status_file  # noqa: PLC0415 - same
 
     plan = _plan(tuple(Source), backfill=backfill, since=since, coalesce=coalesce)
-    with patience("Reading logs and reporting …"), agent.at_work(plan) as worker:
-        done = worker.whole_pass()
+    with counting("Reading and reporting") as told, agent.at_work(plan) as worker:
+        done = worker.whole_pass(told)
     status_file.remember(done)
     if as_json:
         show_json(status_file.as_json(done))

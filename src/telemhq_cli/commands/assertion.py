@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from difflib import get_close_matches
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from telemhq_agents.contract.rules import Assertion, Operator, Severity
+from telemhq_agents.contract.rules import MOST_ASSERTIONS, Assertion, Operator, Severity
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import did_you_mean, missed
 from telemhq_cli.commands import session
 from telemhq_cli.commands.options import AsCsv, AsJson, ProfileName, TrackerName, at_most_one
 from telemhq_cli.render import judging as shown
@@ -18,6 +19,8 @@ from telemhq_cli.render.output import form_of, say, show_json, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from telemhq_agents.delivery.client import ApiClient
 
 app = typer.Typer(no_args_is_help=True, help="Rules for what a run's payload holds.")
 
@@ -190,9 +193,30 @@ def suggest(
         tracker_id = here.tracker(tracker).id
         found = judging.suggestions(here.api, tracker_id)
         if add:
-            found = [judging.add_assertion(here.api, tracker_id, one) for one in found]
+            found = _added(here.api, tracker_id, found)
     table = shown.assertions(found, shown.NO_SUGGESTIONS) if add else shown.suggestions(found)
     show_table(table, form_of(as_json=as_json, as_csv=as_csv), found)
+
+
+def _added(api: ApiClient, tracker_id: str, wanted: list[Assertion]) -> list[Assertion]:
+    """Add all of these at once, or none: where there is no room for all, say how many fit."""
+    from telemhq_agents.delivery import judging  # noqa: PLC0415 - httpx: 90 ms
+
+    before = judging.rules(api, tracker_id)
+    held = before.rules.assertions
+    room = MOST_ASSERTIONS - len(held)
+    if len(wanted) > room:
+        names = ", ".join(shown.sentence(one) for one in wanted)
+        raise UsageError(
+            f"Nothing was added: of {MOST_ASSERTIONS} assertions {room} are free, and"
+            f" {len(wanted)} are suggested ({names}).",
+            "Add those you want one by one (telemhq assertion add), or remove others first.",
+        )
+    if not wanted:
+        return []
+    change = {"assertions": [asdict(one) for one in (*held, *wanted)]}
+    changed = judging.change_rules(api, tracker_id, change, before.revision)
+    return changed.rules.assertions[len(held) :]
 
 
 def assertion_of(path: str, operator: str, value: str, *, warn: bool = False) -> Assertion:
@@ -206,8 +230,7 @@ def operator_of(text: str) -> Operator:
     """Read an operator by its name or its symbol. Raises UsageError."""
     found = OPERATORS.get(text.strip().lower())
     if found is None:
-        near = get_close_matches(text, list(OPERATORS), 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(text, OPERATORS)
         symbols = " ".join(shown.SYMBOLS.values())
         raise UsageError(f"Unknown operator {text!r}: one of {symbols}{hint}")
     return found
@@ -229,8 +252,10 @@ def chosen(assertions: Sequence[Assertion], wanted: str) -> Assertion:
         one for one in assertions if one.path == wanted
     ]
     if not named:
+        known = [text for one in assertions for text in (one.path, one.id)]
         raise UsageError(
-            f"There is no assertion {wanted!r} here.", "telemhq assertion list TRACKER shows them."
+            missed(f"There is no assertion {wanted!r} here", wanted, known),
+            "telemhq assertion list TRACKER shows them.",
         )
     if len(named) > 1:
         ids = ", ".join(f"{one.id} ({shown.sentence(one)})" for one in named)
@@ -254,15 +279,19 @@ def _change(
 
 def _json_or_text(text: str) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+        return json.loads(text, parse_constant=_no_number, parse_float=_float)
     except (ValueError, RecursionError):
         return text
 
 
-def _finite(text: str) -> float:
+def _no_number(text: str) -> float:
+    raise ValueError(text)  # NaN and Infinity are no JSON: they are read as text
+
+
+def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(text)
+        raise UsageError(f"{text} is beyond any number that can be compared.")
     return number
 
 

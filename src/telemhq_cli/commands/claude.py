@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -13,9 +13,12 @@ from telemhq_agents.errors import UsageError
 from telemhq_agents.usage import Source
 from telemhq_cli.commands.options import AsCsv, AsJson, at_most_one
 from telemhq_cli.commands.scanning import scan_now
-from telemhq_cli.render.output import form_of, note, say, show_json
+from telemhq_cli.render.output import form_of, say, show_json
+from telemhq_cli.render.voice import remark
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from claude_code_hooks.install import Outcome
 
 app = typer.Typer(no_args_is_help=True, help="Claude Code: its hook and its transcripts.")
@@ -58,8 +61,7 @@ def install(  # noqa: PLR0917 - one argument an option
     from claude_code_hooks.events import events_for  # noqa: PLC0415 - same
 
     at_most_one(project=project, user=user, plugin=plugin)
-    ours = locations.ours()
-    command = hook.command(ours)
+    command = hook.command(locations.ours())
     if plugin:
         if statusline or claude_version or not tools:
             raise UsageError("--plugin goes with no other choice: the plugin has its hooks itself.")
@@ -67,19 +69,54 @@ def install(  # noqa: PLR0917 - one argument an option
         return
     path = _target(project=project)
     version = _version(claude_version)
-    events = events_for(version, tools=tools)
-    line = hook.statusline_command(ours) if statusline else ""
     if dry_run:
+        events, line = events_for(version, tools=tools), _line(statusline=statusline)
         _show_change(path, hook.preview(path, command, events, line), as_json=as_json)
         return
-    outcome = hook.install(path, command, events, line)
-    warnings = _warnings(version, outcome)
+    done = add_hook(path, version, tools=tools, statusline=statusline)
     if as_json:
-        more = {"events": events, "claude_version": version or None, "warnings": warnings}
-        show_json(_told(path, outcome) | more)
+        more = {"events": done.events, "claude_version": version or None}
+        show_json(_told(path, done.outcome) | more | {"warnings": done.warnings})
         return
-    _say_installed(path, outcome)
-    note(*warnings)
+    _say_installed(path, done.outcome)
+    remark(*done.warnings)
+
+
+class Added(NamedTuple):
+    """A hook that stands in a settings file, and what a person should know of it."""
+
+    path: Path
+    outcome: Outcome
+    events: Sequence[str]
+    warnings: list[str]
+
+
+def add_hook(
+    path: Path | None = None,
+    version: str | None = None,
+    *,
+    tools: bool = True,
+    statusline: bool = False,
+) -> Added:
+    """Add the hook to a settings file: the user's own, for the Claude Code that is here.
+
+    Doing so twice changes nothing. Raises SettingsError where the file cannot be changed.
+    """
+    from claude_code_hooks import install as hook  # noqa: PLC0415 - not needed for --help
+    from claude_code_hooks.events import events_for  # noqa: PLC0415 - same
+
+    place = path or _target(project=False)
+    known = _version("") if version is None else version
+    events = events_for(known, tools=tools)
+    command = hook.command(locations.ours())
+    outcome = hook.install(place, command, events, _line(statusline=statusline))
+    return Added(place, outcome, events, _warnings(known, outcome))
+
+
+def _line(*, statusline: bool) -> str:
+    from claude_code_hooks import install as hook  # noqa: PLC0415 - not needed for --help
+
+    return hook.statusline_command(locations.ours()) if statusline else ""
 
 
 @app.command()

@@ -16,4 +16,4 @@ def agree(question: str, *, already: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError(f"{question} Nobody is here to answer.", "Say so with --yes.")
     if not typer.confirm(question, err=True):
-        raise UsageError("Nothing was changed.")
+        raise UsageError("Nothing was changed.", "With --yes nothing is asked.")

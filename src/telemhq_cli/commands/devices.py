@@ -12,7 +12,7 @@ from telemhq_agents.errors import RefusedError
 from telemhq_agents.usage import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from telemhq_agents.credentials import Credentials
     from telemhq_cli.commands.session import Session
@@ -21,15 +21,15 @@ NO_SUCH_ROUTE = (404, 405)
 TITLES = {Source.CODEX: "Codex", Source.CLAUDE: "Claude Code"}
 
 
-def point_at(here: Session) -> list[Destination]:
+def point_at(here: Session, sources: Sequence[Source] = tuple(Source)) -> list[Destination]:
     """Send what this machine collects from now on to the session's account; return where.
 
-    Each source gets its tracker there, or the one it has. What was due by now, and what is queued
-    already, keeps its way.
+    Each of these sources gets its tracker there, or the one it has; the others go nowhere from now
+    on. What was due by now, and what is queued already, keeps its way.
     """
     device = credentials.device(locations.ours().credentials)
     name_key = _name_key(here)
-    found = [_destination(here, device.id, source, name_key) for source in Source]
+    found = [_destination(here, device.id, source, name_key) for source in sources]
 
     def pointed(held: Credentials, now_ms: int) -> Credentials:
         for one in found:
@@ -37,6 +37,9 @@ def point_at(here: Session) -> list[Destination]:
             born_ms = now_ms if known is None else known.born_ms
             held = held.with_destination(replace(one, born_ms=born_ms))
             held = held.with_source_sent(one.source, one.id, now_ms)
+        for other in set(Source) - set(sources):
+            if held.destination_of(other.value):
+                held = held.with_source_sent(other.value, "", now_ms)
         return held
 
     _point(pointed)

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from telemhq_agents import clock, credentials, locations
-from telemhq_agents.errors import DamagedError, TelemhqError, UsageError
+from telemhq_agents.errors import DamagedError, TelemhqError, UsageError, unwritable
 from telemhq_cli.commands.options import AsCsv, AsJson, at_most_one
-from telemhq_cli.render.output import form_of, say, show_json, show_table
-from telemhq_cli.render.progress import patience
+from telemhq_cli.render.output import form_of, say, show_file, show_json, show_table
+from telemhq_cli.render.progress import counting, patience
 from telemhq_cli.render.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from telemhq_agents.ledger.store import Ledger
     from telemhq_agents.ledger.verifying import Findings
+    from telemhq_cli.render.progress import Told
 
 app = typer.Typer(no_args_is_help=True, help="The ledger: keep it, move it, check it, mend it.")
 STDOUT = "-"
@@ -44,13 +45,11 @@ def export(
         closing(lines_of(ledger, _device_id(), clock.now_ms())) as found,
     ):
         if file == STDOUT:
-            sys.stdout.flush()
-            for line in found:
-                sys.stdout.buffer.write(line)
+            show_file(found)
             return
         target = _target(file, ".jsonl")
-        with patience("Exporting …"):
-            lines = _write(target, found)
+        with counting("Exporting") as told:
+            lines = _write(target, _telling(found, told))
     _tell_written(target, {"lines": lines}, counted(lines, "line"), as_json=as_json)
 
 
@@ -64,8 +63,8 @@ def import_(
 
     from telemhq_agents.ledger.importing import import_lines  # noqa: PLC0415 - same
 
-    with _opened() as ledger, _booking(ledger), _read(file) as lines, patience("Importing …"):
-        done = import_lines(ledger, file, lines, _device_id())
+    with _opened() as ledger, _booking(ledger), _read(file) as lines, counting("Importing") as told:
+        done = import_lines(ledger, file, _telling(lines, told), _device_id())
     if as_json:
         show_json(asdict(done))
         return
@@ -189,6 +188,13 @@ def _read(file: str) -> Iterator[Any]:
         yield stream
 
 
+def _telling(lines: Iterable[bytes], told: Told) -> Iterator[bytes]:
+    """Yield lines, and tell of each how many there were."""
+    for number, line in enumerate(lines, start=1):
+        yield line
+        told("lines", number, 0)
+
+
 def _write(target: Path, found: Iterator[bytes]) -> int:
     """Write an export, whole or not at all, for its owner's eyes alone; return its lines."""
     import os  # noqa: PLC0415 - not needed for --help
@@ -204,10 +210,7 @@ def _write(target: Path, found: Iterator[bytes]) -> int:
                 lines += 1
         unfinished.replace(target)
     except OSError as error:
-        raise DamagedError(
-            f"{target} cannot be written: {error.strerror or error}.",
-            "Check the permissions of the directory and the space left on its disk.",
-        ) from error
+        raise unwritable(DamagedError, target, error) from error
     finally:
         with suppress(OSError):  # in place by now, or never made
             unfinished.unlink()

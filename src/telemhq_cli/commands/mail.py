@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telemhq_agents.contract.deliveries import Medium
+from telemhq_agents.contract.deliveries import DeliveryState, Medium
 from telemhq_agents.contract.rules import ChannelKind
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import missed
 from telemhq_cli.commands import session
 from telemhq_cli.commands.options import (
     AsCsv,
@@ -19,7 +20,7 @@ from telemhq_cli.commands.options import (
     TrackerName,
     at_most_one,
 )
-from telemhq_cli.commands.webhook import InState, Limit  # noqa: TC001 - Typer reads them
+from telemhq_cli.commands.webhook import InState, Limit, tried
 from telemhq_cli.render import alerts as shown
 from telemhq_cli.render.output import (
     form_of,
@@ -73,6 +74,41 @@ def remove(
         say(f"Removed {channel.target}.")
 
 
+@app.command()
+def subscribe(tracker: TrackerName, as_json: AsJson = False, profile: ProfileName = None) -> None:
+    """Get a tracker's mail again, after you unsubscribed.
+
+    Concerns your own address alone: alerts and summaries.
+    """
+    from telemhq_agents.delivery import alerts  # noqa: PLC0415 - httpx: 90 ms
+
+    with session.opened(profile) as here:
+        found = here.tracker(tracker)
+        told = alerts.subscribe(here.api, found.id)
+    if as_json:
+        show_json(told)
+    else:
+        say(*shown.subscribed(found.name, told))
+
+
+@app.command("test")
+def try_out(team: TeamName = None, as_json: AsJson = False, profile: ProfileName = None) -> None:
+    """Mail a test to your own address and tell where it went.
+
+    Exits with 1 where it could not be sent.
+    """
+    from telemhq_agents.delivery import alerts  # noqa: PLC0415 - httpx: 90 ms
+
+    with session.opened(profile, team) as here:
+        detail = tried(here, alerts.try_mail(here.api).id)
+    if as_json:
+        show_json(detail)
+    else:
+        say(shown.tried_mail(detail.delivery))
+    if detail.delivery.state not in {DeliveryState.SENT, DeliveryState.HELD}:
+        raise typer.Exit(1)
+
+
 @app.command("list")
 def list_(  # noqa: PLR0917 - one for each option
     limit: Limit = 20,
@@ -120,8 +156,9 @@ def _mailbox(channels: list[TrackerChannel], email: str, tracker: str) -> Tracke
     for one in channels:
         if one.kind is ChannelKind.EMAIL and wanted in {one.target, one.id}:
             return one
-    known = ", ".join(one.target for one in channels if one.kind is ChannelKind.EMAIL)
+    known = [one.target for one in channels if one.kind is ChannelKind.EMAIL]
+    shows = f"telemhq tracker show {shlex.quote(tracker)}"
     raise UsageError(
-        f"Alerts of {tracker} don't go to {email}.",
-        f"They are mailed to: {known}" if known else f"telemhq tracker show {shlex.quote(tracker)}",
+        missed(f"Alerts of {tracker} don't go to {email}", wanted, known),
+        f"They are mailed to: {', '.join(known)}" if known else shows,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ import typer
 
 from telemhq_agents import clock, locations, price_table
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import missed
 from telemhq_agents.own_prices import OwnPrice, own_prices, set_own, unset_own
 from telemhq_agents.rates import MOST_USD
 from telemhq_cli.commands.options import AsCsv, AsJson, at_most_one
@@ -70,6 +72,7 @@ def set_(  # noqa: PLR0917 - one for each option
         str, typer.Option("--from", metavar="DATE", help="From this day on (UTC); else always.")
     ] = "",
     provider: Provider = "",
+    as_json: AsJson = False,
 ) -> None:
     """Set a price of your own; it wins over every table."""
     given = {
@@ -84,18 +87,26 @@ def set_(  # noqa: PLR0917 - one for each option
         raise UsageError("A price needs the name of a model.", "telemhq prices set --help")
     price = OwnPrice(model.strip(), provider.strip(), _day(since), amounts)
     lost = set_own(locations.ours().own_prices, price)
+    if as_json:
+        show_json({**asdict(price), "lost_comments": lost})
+        return
     say(f"{price.model} has your price. What is counted already keeps its cost:")
     say("  telemhq usage --reprice shows the difference.")
     _tell(lost)
 
 
 @app.command()
-def unset(model: Model, provider: Provider = "") -> None:
+def unset(model: Model, provider: Provider = "", as_json: AsJson = False) -> None:
     """Take a price of your own away."""
     place = locations.ours().own_prices
     gone, lost = unset_own(place, model.strip(), provider.strip())
     if not gone:
-        raise UsageError(f"There is no price of yours for {model!r}.", f"They are in {place}.")
+        known = [one.model for one in own_prices(place)]
+        said = missed(f"There is no price of yours for {model!r}", model, known)
+        raise UsageError(said, f"They are in {place}.")
+    if as_json:
+        show_json({"model": model, "provider": provider, "removed": gone, "lost_comments": lost})
+        return
     say(f"{counted(gone, 'price')} of {model} taken out.")
     _tell(lost)
 

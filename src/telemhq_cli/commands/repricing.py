@@ -30,6 +30,8 @@ def show(ledger: Ledger, groups: tuple[str, ...], form: Form, during: During) ->
             until_ms=during.until_ms,
             timezone=during.timezone,
             source=during.source,
+            projects=during.projects,
+            models=during.models,
         )
     if form is Form.JSON:
         show_json(report.as_json())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from telemhq_agents import clock, locations
 from telemhq_agents.usage import Source
 from telemhq_cli.render.output import say, show_json
-from telemhq_cli.render.progress import patience
+from telemhq_cli.render.progress import counting
 from telemhq_cli.render.voice import warn
 from telemhq_cli.render.words import whole
 
@@ -66,9 +66,9 @@ def _read(
     reports: dict[Source, ScanReport] = {}
     namer = own_namer(locations.ours())
     with open_ledger(locations.ours()) as ledger:
-        with patience("Reading logs …"), ledger.booking(WAIT_S) as ours:
+        with counting("Reading") as told, ledger.booking(WAIT_S) as ours:
             if ours:
-                reports = intake.read_logs(ledger, sources, namer, clock.now_ms())
+                reports = intake.read_logs(ledger, sources, namer, clock.now_ms(), told)
         if not ours:
             warn("another process reads the logs; what it has not booked yet is missing")
         for problem in (one for report in reports.values() for one in report.problems):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from dataclasses import astuple
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ import typer
 from telemhq_agents.errors import SettingsError
 from telemhq_cli.commands.options import AsCsv, AsJson  # noqa: TC001 - read by Typer
 from telemhq_cli.render.copied import copied_tables
-from telemhq_cli.render.output import Form, form_of, note, say, show_json, show_table
+from telemhq_cli.render.output import Form, form_of, note, say, say_now, show_json, show_table
 from telemhq_cli.render.plans import planned_accounts
 from telemhq_cli.render.progress import counting
 
@@ -104,8 +103,6 @@ def migrate_database(
     """Copy a server's database into an empty one.
 
     Such as from SQLite to PostgreSQL. Stop the server first. Everything is copied or nothing; counts and sums are compared at the end.
-
-    Example: telemhq server migrate-database ~/telemhq.sqlite3 postgresql://telemhq@db/telemhq
     """
     origin, goal = (
         _settings({"TELEMHQ_DATABASE_URL": address}).database_url for address in (source, target)
@@ -163,8 +160,7 @@ def _show_plans(found: Sequence[PlannedAccount], form: Form) -> None:
 
 
 def _announce(url: str) -> None:
-    say(f"TelemHQ listens on {url}")
-    sys.stdout.flush()
+    say_now(f"TelemHQ listens on {url}")
 
 
 def run_command(database: str | None) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telemhq_agents import locations
-from telemhq_cli.commands.options import AsJson, at_most_one
-from telemhq_cli.render.output import note, say, show_json
+from telemhq_cli.commands.options import AsJson  # noqa: TC001 - read by Typer
+from telemhq_cli.render.output import note, say, say_now, show_json, show_json_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from telemhq_agents.service.definition import Definition
     from telemhq_agents.service.installing import Installed
 
@@ -84,29 +87,29 @@ def logs(
     """Show what the agent wrote into its log."""
     from telemhq_cli import journal  # noqa: PLC0415 - not needed for --help
 
-    at_most_one(follow=follow, json=as_json)
     path = locations.ours().agent_log
     later = journal.added(path) if follow else None
     lines = journal.last_lines(path, count)
-    if as_json:
+    if later is not None:
+        _follow(lines, later, as_json=as_json)
+    elif as_json:
         show_json([_line(line) for line in lines])
-        return
-    say(*lines)
-    if later is None:
-        if not lines and count:
-            note(f"The agent wrote nothing into {path} yet. Next: telemhq agent status")
-        return
-    _follow(later)
+    elif lines:
+        say(*lines)
+    elif count:
+        note(f"The agent wrote nothing into {path} yet. Next: telemhq agent status")
 
 
-def _follow(later: Any) -> None:  # noqa: ANN401 - an endless iterator of lines
-    import sys  # noqa: PLC0415 - not needed for --help
-    from threading import Event  # noqa: PLC0415 - same
+def _follow(first: list[str], later: Iterator[list[str]], *, as_json: bool) -> None:
+    from threading import Event  # noqa: PLC0415 - not needed for --help
 
     pause = Event()
-    for lines in later:
-        say(*lines)
-        sys.stdout.flush()
+    for lines in chain([first], later):
+        if as_json:
+            for line in lines:
+                show_json_line(_line(line))
+        else:
+            say_now(*lines)
         pause.wait(FOLLOW_S)
 
 

@@ -9,10 +9,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from telemhq_agents import credentials, locations, settings
+from telemhq_agents import clock, credentials, failing, locations, settings
 from telemhq_agents.contract.amounts import AMOUNT_FIELDS, Amounts, nano
 from telemhq_agents.contract.usage_report import UsageReport, UsageRow
 from telemhq_agents.errors import UnreachableError, UsageError
+from telemhq_agents.nearest import missed
+from telemhq_cli.completion import heard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,6 +59,8 @@ class Session:
         """List the account's trackers, and remember their ping URLs for `telemhq ping`."""
         found = self.api.trackers()
         self._remember(found)
+        if self._account is None:
+            failing.remember(sum(one.state == failing.STATE for one in found), clock.now_ms())
         return found
 
     def tracker(self, name: str) -> resources.Tracker:
@@ -110,7 +114,9 @@ class Session:
                 break
         return found
 
-    def usage(self, group_by: Sequence[str], query: Mapping[str, str]) -> UsageReport:
+    def usage(
+        self, group_by: Sequence[str], query: Mapping[str, str | Sequence[str]]
+    ) -> UsageReport:
         """Return the server's usage report."""
         return report_of(self.api.usage({"group_by": ",".join(group_by), **query}))
 
@@ -178,15 +184,24 @@ def opened(profile: str | None = None, team: str | None = None) -> Iterator[Sess
 @contextmanager
 def connected(login: Login, team: str | None = None) -> Iterator[Session]:
     """Speak to a server as somebody; with an empty key as nobody."""
-    from telemhq_agents.delivery.client import ApiClient  # noqa: PLC0415 - httpx: 90 ms
+    from telemhq_cli.commands.hearing import HearingClient, refresh  # noqa: PLC0415 - httpx: 90 ms
 
     account = None
     if team is not None:
-        with ApiClient(login.url, login.api_key) as api:
+        with HearingClient(login.url, login.api_key) as api:
             account = chosen_account(api.me().accounts, team)
     account_id = login.account if account is None else account.id
-    with ApiClient(login.url, login.api_key, account=account_id) as api:
-        yield Session(api, login, account)
+    with HearingClient(login.url, login.api_key, account=account_id) as api:
+        here = Session(api, login, account)
+        names = locations.ours().names
+        try:
+            yield here
+            if login.api_key:
+                known = heard.known_of(names, here.profile, account_id)
+                refresh(api, known, account_id, clock.now_ms())
+        finally:
+            if api.heard:
+                heard.keep(names, here.profile, account_id, api.heard)
 
 
 def report_of(document: Mapping[str, Any]) -> UsageReport:
@@ -219,8 +234,14 @@ def chosen_account(accounts: Sequence[resources.Account], wanted: str) -> resour
     if len(named) == 1:
         return named[0]
     known = ", ".join(f"{one.name} ({one.id})" for one in accounts)
-    several = "more than one account is" if named else "no account is"
-    raise UsageError(f"{wanted!r}: {several} called that.", f"You are in: {known}")
+    if named:
+        raise UsageError(
+            f"{wanted!r}: more than one account is called that.", f"You are in: {known}"
+        )
+    names = [one.name for one in accounts]
+    raise UsageError(
+        missed(f"{wanted!r}: no account is called that", wanted, names), f"You are in: {known}"
+    )
 
 
 def chosen_tracker(trackers: Sequence[resources.Tracker], wanted: str) -> resources.Tracker:
@@ -229,7 +250,10 @@ def chosen_tracker(trackers: Sequence[resources.Tracker], wanted: str) -> resour
         one for one in trackers if one.name == wanted
     ]
     if not named:
-        raise UsageError(f"There is no tracker {wanted!r} here.", "telemhq tracker list")
+        names = [one.name for one in trackers]
+        raise UsageError(
+            missed(f"There is no tracker {wanted!r} here", wanted, names), "telemhq tracker list"
+        )
     if len(named) > 1:
         ids = ", ".join(one.id for one in named)
         raise UsageError(f"{len(named)} trackers are called {wanted!r}.", f"Name one by id: {ids}")

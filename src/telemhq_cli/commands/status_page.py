@@ -8,6 +8,7 @@ import typer
 
 from telemhq_agents.contract.public import ShownTracker
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import missed
 from telemhq_cli.commands import session
 from telemhq_cli.commands.confirm import agree
 from telemhq_cli.commands.options import (
@@ -117,8 +118,10 @@ def chosen_page(pages: Sequence[StatusPage], wanted: str) -> StatusPage:
         one for one in pages if one.title == wanted
     ]
     if not found:
+        titles = [one.title for one in pages]
         raise UsageError(
-            f"There is no status page {wanted!r}.", "telemhq status-page list shows them."
+            missed(f"There is no status page {wanted!r}", wanted, titles),
+            "telemhq status-page list shows them.",
         )
     if len(found) > 1:
         ids = ", ".join(one.id for one in found)

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from telemhq_cli.commands import devices, joining, session
+from telemhq_cli.commands import devices, joining, session, team_usage
 from telemhq_cli.commands.options import AsCsv, AsJson, ProfileName, TeamName, at_most_one
 from telemhq_cli.render import nouns
 from telemhq_cli.render.output import form_of, say, show_json, show_table
 
 app = typer.Typer(no_args_is_help=True, help="Teams: people whose usage is reported together.")
+app.command()(team_usage.usage)
+app.command()(team_usage.project)
 
 
 class InvitedRole(StrEnum):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telemhq_agents.errors import NoSuchRouteError
 from telemhq_cli.commands import (
     session,
+    tracker_breakdown,
+    tracker_chart,
+    tracker_fields,
     tracker_file,
+    tracker_page,
     tracker_rules,
+    tracker_runs,
     tracker_schedule,
     tracker_showing,
 )
@@ -26,23 +29,17 @@ from telemhq_cli.commands.options import (
     TrackerName,
     at_most_one,
 )
-from telemhq_cli.render import judging as rendered
 from telemhq_cli.render import nouns
 from telemhq_cli.render.output import (
     form_of,
-    note,
     say,
     show_json,
     show_pairs,
     show_table,
-    show_text,
 )
 
 if TYPE_CHECKING:
-    from telemhq_agents.contract.judging import Transition
     from telemhq_agents.contract.resources import Tracker
-    from telemhq_agents.contract.rules import Rules
-    from telemhq_cli.commands.session import Session
 
 app = typer.Typer(no_args_is_help=True, help="Trackers; each has a ping URL of its own.")
 SHOWN_CHANGES = 5
@@ -73,29 +70,6 @@ def list_(
     with session.opened(profile, team) as here:
         trackers = here.trackers()
     show_table(nouns.trackers(trackers), form_of(as_json=as_json, as_csv=as_csv), trackers)
-
-
-@app.command()
-def show(tracker: TrackerName, as_json: AsJson = False, profile: ProfileName = None) -> None:
-    """Show a tracker, its rules and its latest changes of state."""
-    with session.opened(profile) as here:
-        found = here.tracker(tracker)
-        try:
-            judged_by, latest = _judged(here, found)
-        except NoSuchRouteError as error:  # a tracker can be shown without
-            note(f"telemhq: {error.message}")
-            _show(found, as_json=as_json)
-            return
-    if as_json:
-        show_json({**asdict(found), "rules": judged_by, "transitions": latest})
-        return
-    show_pairs([*nouns.tracker(found), *rendered.rules(judged_by, found.schedule)])
-    if judged_by.assertions:
-        say("", "Assertions:")
-        show_text(rendered.assertions(judged_by.assertions))
-    if latest:
-        say("", "Latest changes of its state:")
-        show_text(rendered.transitions(latest))
 
 
 @app.command()
@@ -163,30 +137,6 @@ def rotate(
     _show(rotated, as_json=as_json)
 
 
-@app.command()
-def runs(
-    tracker: TrackerName,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")
-    ] = 20,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    profile: ProfileName = None,
-) -> None:
-    """List what a tracker received, newest first."""
-    at_most_one(json=as_json, csv=as_csv)
-    with session.opened(profile) as here:
-        found = here.runs(here.tracker(tracker), limit)
-    show_table(nouns.runs(found), form_of(as_json=as_json, as_csv=as_csv), found)
-
-
-def _judged(here: Session, tracker: Tracker) -> tuple[Rules, list[Transition]]:
-    from telemhq_agents.delivery import judging  # noqa: PLC0415 - httpx: 90 ms
-
-    latest = judging.transitions(here.api, tracker.id, limit=SHOWN_CHANGES)
-    return judging.rules(here.api, tracker.id).rules, latest.transitions
-
-
 def _change(
     tracker: str,
     *,
@@ -213,7 +163,12 @@ def _quoted(name: str) -> str:
     return shlex.quote(name)
 
 
+tracker_page.add_to(app)
+app.command("runs")(tracker_runs.runs)
 app.add_typer(tracker_schedule.app, name="schedule")
 tracker_rules.add_to(app)
 tracker_file.add_to(app)
 tracker_showing.add_to(app)
+tracker_chart.add_to(app)
+tracker_breakdown.add_to(app)
+tracker_fields.add_to(app)

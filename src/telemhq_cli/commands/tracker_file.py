@@ -27,8 +27,10 @@ from telemhq_cli.render.output import (
     say,
     show_document,
     show_json,
+    show_json_file,
     show_table,
 )
+from telemhq_cli.render.progress import patience
 from telemhq_cli.render.words import counted
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def export(
         found = judging.tracker_file(here.api, trackers or ())
         whose = f"{here.account.name} at {here.url}"
     if as_json:
-        show_json(found)
+        show_json_file(found)
     else:
         show_document(text_of(found, whose))
 
@@ -95,9 +97,10 @@ def apply(  # noqa: PLR0917 - one for each option
                 _agree_to(
                     judging.apply_tracker_file(here.api, written.file, prune=True, dry_run=True)
                 )
-            changes = judging.apply_tracker_file(
-                here.api, written.file, prune=prune, dry_run=dry_run
-            )
+            with patience("Applying …"):
+                changes = judging.apply_tracker_file(
+                    here.api, written.file, prune=prune, dry_run=dry_run
+                )
         except RefusedError as error:
             raise mistakes_of(written, error) or error from error
         if changes.applied:

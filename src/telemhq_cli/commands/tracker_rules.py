@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from telemhq_agents.contract.rules import Every, Overlap
+from telemhq_agents.contract.rules import Alerting, Every, Overlap, Summary
 from telemhq_agents.errors import UsageError
 from telemhq_cli.commands import session, spans
 from telemhq_cli.commands.options import AsCsv, AsJson, ProfileName, TrackerName, at_most_one
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from telemhq_agents.contract.judging import Transition
+    from telemhq_agents.contract.rules import Rules
 
 LARGEST_PAGE = 1000
 _NOTHING = {"", "0", "none", "off", "never"}
@@ -69,7 +70,7 @@ MailedAt = Annotated[
 ]
 Zone = Annotated[
     str | None,
-    _option("--timezone", "ZONE", "Whose clock for the above; else yours here."),
+    _option("--timezone", "ZONE", "Whose clock for the above; else as before, at first yours."),
 ]
 
 
@@ -108,7 +109,7 @@ def set_(  # noqa: PLR0917 - one for each option
     wanted.under("alerting", "least_gap_s", _s(gap, "--gap"))
     wanted.quiet(quiet)
     wanted.summary(summary, summary_hour)
-    _apply(tracker, wanted.change(), as_json=as_json, profile=profile)
+    _apply(tracker, wanted, as_json=as_json, profile=profile)
 
 
 def transitions(
@@ -144,13 +145,16 @@ def add_to(app: typer.Typer) -> None:
     app.command("transitions")(transitions)
 
 
-def _apply(tracker: str, change: dict[str, Any], *, as_json: bool, profile: str | None) -> None:
+def _apply(tracker: str, wanted: _Wanted, *, as_json: bool, profile: str | None) -> None:
     from telemhq_agents.delivery import judging  # noqa: PLC0415 - httpx: 90 ms
 
+    change = wanted.change()
     if not change:
         raise UsageError("Nothing is to be set.", "telemhq tracker set --help")
     with session.opened(profile) as here:
         found = here.tracker(tracker)
+        if wanted.without_zone:
+            change = wanted.in_the_zones_of(judging.rules(here.api, found.id).rules)
         changed = judging.change_rules(here.api, found.id, change)
     if as_json:
         show_json(changed)
@@ -164,6 +168,8 @@ class _Wanted:
 
     def __init__(self, timezone: str | None) -> None:
         self.timezone = timezone
+        self.without_zone: set[str] = set()
+        """The parts that say hours of a day, and not whose: as before, where that was said."""
         self._change: dict[str, Any] = {}
         self._zone_was_used = False
 
@@ -174,6 +180,13 @@ class _Wanted:
                 "--timezone goes with --quiet, --maintenance or --summary.",
                 "A schedule has a zone of its own: telemhq tracker schedule set --help",
             )
+        return self._change
+
+    def in_the_zones_of(self, before: Rules) -> dict[str, Any]:
+        """Return the change, its hours by the clocks that were set before, else by the one here."""
+        for part in self.without_zone:
+            if not _has_hours(before, part):
+                self.under(part, "timezone", self._zone())
         return self._change
 
     def plain(self, field: str, value: object) -> None:
@@ -191,13 +204,13 @@ class _Wanted:
         self.under("alerting", "quiet_from", begin)
         self.under("alerting", "quiet_until", end)
         if begin:
-            self.under("alerting", "timezone", self._zone())
+            self._hours_of("alerting")
 
     def summary(self, every: Every | None, hour: int | None) -> None:
         self.under("summary", "every", every)
         self.under("summary", "hour", hour)
         if hour is not None or every not in {None, Every.NEVER}:
-            self.under("summary", "timezone", self._zone())
+            self._hours_of("summary")
 
     def windows(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         return [
@@ -206,6 +219,12 @@ class _Wanted:
             if text.strip().lower() not in _NOTHING
         ]
 
+    def _hours_of(self, part: str) -> None:
+        if self.timezone:
+            self.under(part, "timezone", self._zone())
+        else:
+            self.without_zone.add(part)
+
     def _zone(self) -> str:
         self._zone_was_used = True
         if self.timezone:
@@ -213,6 +232,13 @@ class _Wanted:
         from telemhq_cli.commands import period  # noqa: PLC0415 - the ledger's rooms
 
         return period.zone_in_use(None).key
+
+
+def _has_hours(rules: Rules, part: str) -> bool:
+    """Tell whether it was said before whose clock a part of the rules goes by."""
+    if part == "alerting":
+        return bool(rules.alerting.quiet_from) or rules.alerting.timezone != Alerting().timezone
+    return rules.summary.every is not Every.NEVER or rules.summary.timezone != Summary().timezone
 
 
 def snoozed_until(text: str) -> str:

@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from telemhq_agents.contract.usage_report import GROUPS
 from telemhq_agents.errors import UsageError
-from telemhq_agents.usage import Source
-from telemhq_cli.commands.options import AsCsv, AsJson, ProfileName, at_most_one
-from telemhq_cli.commands.own_usage import DEFAULT_GROUPS, Filters, show, show_own
-from telemhq_cli.render import usage as shown
-from telemhq_cli.render.output import Form, form_of, show_text
+from telemhq_cli.commands import own_usage, watching
+from telemhq_cli.commands import usage_options as asked
+from telemhq_cli.commands import usage_parts as parts
+from telemhq_cli.commands.options import Ascii, AsCsv, AsJson, ProfileName, Width, at_most_one
+from telemhq_cli.commands.reporting import Scope, opened, scope_of
+from telemhq_cli.render.output import form_of
 
 if TYPE_CHECKING:
-    from telemhq_agents.contract.usage_report import UsageReport
+    from telemhq_cli.render.output import Form
 
 
-class Group(StrEnum):
-    """What a report can be broken down by."""
-
-    DAY = "day"
-    HOUR = "hour"
-    MODEL = "model"
-    PROJECT = "project"
-    MEMBER = "member"
-    SESSION = "session"
-    THREAD = "thread"
-    SOURCE = "source"
-    TRACKER = "tracker"
-
-
-DEFAULT_TEAM_GROUPS = (Group.MEMBER.value, *DEFAULT_GROUPS)
-
-
-Local = Annotated[
-    bool, typer.Option("--local", help="This machine's logs; needs no server (the default).")
-]
-Mine = Annotated[bool, typer.Option("--mine", help="Yours, as the server has it.")]
-TeamWide = Annotated[
-    bool, typer.Option("--team", help="The whole team's; for managers and owners.")
-]
-By = Annotated[list[Group] | None, typer.Option("--by", help="Break down by this; repeatable.")]
-OnlySource = Annotated[Source | None, typer.Option("--source", help="Only what this agent used.")]
-Since = Annotated[str | None, typer.Option("--since", metavar="DATE|TIME", help="From here on.")]
-Until = Annotated[
-    str | None,
-    typer.Option("--until", metavar="DATE|TIME", help="Up to here; a date counts whole."),
-]
-Zone = Annotated[
-    str | None,
-    typer.Option("--timezone", metavar="ZONE", help="Whose days: an IANA name."),
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        metavar=asked.GROUP,
+        help=f"Break down by {', '.join(GROUPS[:-1])} or {GROUPS[-1]}; repeatable, or with commas.",
+    ),
 ]
 Reprice = Annotated[
     bool, typer.Option("--reprice", help="What today's prices would make of it; changes nothing.")
@@ -69,90 +43,137 @@ Explain = Annotated[
         "--explain", metavar="SESSION", help="What was counted of a session, line by line, and why."
     ),
 ]
-OtherAccount = Annotated[
+
+
+Order = Annotated[
     str | None,
-    typer.Option("--account", metavar="NAME|ID", help="Another team than the one in use."),
+    typer.Option(
+        "--sort",
+        metavar="FIGURE|GROUP",
+        help="By cost, tokens, runs and so on, largest first; -cost: smallest first.",
+    ),
 ]
+Top = Annotated[
+    int | None,
+    typer.Option("--top", metavar="N", min=1, help="The first N rows; all others in one."),
+]
+Compare = Annotated[
+    bool,
+    typer.Option("--compare", help="Beside the time before, with the change (default: 7d)."),
+]
+COMPARED = "7d"
+"""What is compared where nobody says it."""
 
 
 def usage(  # noqa: PLR0917 - one for each option
-    local: Local = False,
-    mine: Mine = False,
-    team_wide: TeamWide = False,
+    context: typer.Context,
+    local: asked.Local = False,
+    mine: asked.Mine = False,
+    team_wide: asked.TeamWide = False,
     by: By = None,
-    source: OnlySource = None,
-    since: Since = None,
-    until: Until = None,
-    timezone: Zone = None,
-    account: OtherAccount = None,
+    source: asked.OnlySource = None,
+    member: asked.OnlyMember = None,
+    project: asked.OnlyProject = None,
+    model: asked.OnlyModel = None,
+    tracker: asked.OnlyTracker = None,
+    since: asked.Since = None,
+    until: asked.Until = None,
+    timezone: asked.Zone = None,
+    compare: Compare = False,
+    sort: Order = None,
+    top: Top = None,
+    account: asked.OtherAccount = None,
     reprice: Reprice = False,
     with_background: WithBackground = False,
     explain: Explain = None,
+    watch: watching.Watch = False,
+    interval: watching.Interval = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    width: Width = None,
+    ascii_only: Ascii = False,
     profile: ProfileName = None,
 ) -> None:
     """Report runs, tokens, cost and failures."""
-    at_most_one(local=local, mine=mine, team=team_wide)
-    at_most_one(json=as_json, csv=as_csv)
+    once = {**locals(), "watch": False, "interval": None}
+    given = _given(context)
+    if context.invoked_subcommand is not None:
+        _refuse(given, f"Give it after {context.invoked_subcommand}.")
+        return
+    at_most_one(json=as_json, csv=as_csv, watch=watch)
+    if watch or interval is not None:
+        watching.again(lambda: usage(**once), interval, at_server=mine or team_wide)
+        return
     form = form_of(as_json=as_json, as_csv=as_csv)
-    groups = _groups(by)
     if explain is not None:
-        narrowed = (by, source, since, until, timezone)
-        if mine or team_wide or reprice or with_background or any(narrowed):
-            raise UsageError("--explain goes with --json and --csv alone.")
-        from telemhq_cli.commands import explain as explaining  # noqa: PLC0415 - for this alone
-
-        explaining.show(explain, form)
+        _explain(explain, form, given)
         return
-    if not (mine or team_wide):
-        if account or profile:
-            raise UsageError("--account and --profile need --mine or --team.")
-        at_most_one(reprice=reprice, with_background=with_background)
-        filters = Filters(source, since, until, timezone)
-        show_own(groups, form, filters, reprice=reprice, with_background=with_background)
+    groups = asked.groups_of(by)
+    scope = scope_of(local=local, mine=mine, team=team_wide)
+    if compare and since is None:
+        since = _compared_since(until)
+    filters = asked.filters_of(source, since, until, timezone, member, project, model, tracker)
+    if reprice or with_background:
+        _check_own(scope, given)
+        with opened(scope, filters, account=account, profile=profile) as found:
+            show = own_usage.show_repriced if reprice else own_usage.show_with_background
+            show(found, groups, form)
         return
-    for option, asked in (("--reprice", reprice), ("--with-background", with_background)):
-        if asked:
-            raise UsageError(
-                f"{option} is about this machine's ledger; it goes with --local alone."
-            )
-    from telemhq_cli.commands import session  # noqa: PLC0415 - credentials, for servers alone
+    from telemhq_cli.commands import usage_showing  # noqa: PLC0415 - not needed for --help
 
-    with session.opened(profile, account) as here:
-        filters = Filters(source, since, until, timezone)
-        query = {**filters.as_query(), "scope": "team" if team_wide else "mine"}
-
-        def report(group_by: tuple[str, ...]) -> UsageReport:
-            return here.usage(group_by, query)
-
-        default = DEFAULT_TEAM_GROUPS if team_wide else DEFAULT_GROUPS
-        if groups or form is not Form.TEXT:
-            show(report, groups or default, form, shown.sent_without_cost)
-        elif team_wide:
-            _show_team(report, here.account.name)
-        else:
-            show(report, default, form, shown.sent_without_cost)
+    wanted = usage_showing.Wanted(groups, form, sort, top, is_compared=compare)
+    with opened(scope, filters, account=account, profile=profile) as found:
+        usage_showing.show(found, wanted)
 
 
-def _groups(by: list[Group] | None) -> tuple[str, ...]:
-    groups = tuple(group.value for group in by or ())
-    repeated = [name for name in groups if groups.count(name) > 1]
-    if repeated:
-        raise UsageError(f"--by {repeated[0]} is given twice.")
-    return groups
+def _given(context: typer.Context) -> dict[str, str]:
+    """Return the options on the command line, by their parameters' names, as they are written."""
+    return {
+        str(one.name): one.opts[0]
+        for one in context.command.params
+        if getattr(context.get_parameter_source(str(one.name)), "name", "") == "COMMANDLINE"
+    }
 
 
-def _show_team(report: shown.Report, team: str) -> None:
-    tables = [
-        shown.with_notes(
-            report, report((group,)), shown.sent_without_cost, title=f"{team}, by {group}"
+def _refuse(options: dict[str, str], why: str) -> None:
+    if options:
+        first = next(iter(options.values()))
+        raise UsageError(f"{first} does not belong here.", why)
+
+
+def _explain(session_id: str, form: Form, given: dict[str, str]) -> None:
+    others = given.keys() - {"explain", "as_json", "as_csv", "local", "width", "ascii_only"}
+    if others:
+        raise UsageError("--explain goes with --json and --csv alone.")
+    if not session_id:
+        raise UsageError(
+            "Explain which session? An empty id begins every one.", "telemhq usage sessions"
         )
-        for group in (Group.MEMBER.value, Group.PROJECT.value, Group.MODEL.value)
-    ]
-    show_text(*tables)
+    from telemhq_cli.commands import explain  # noqa: PLC0415 - for this alone
+
+    explain.show(session_id, form)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("usage")(usage)
+def _check_own(scope: Scope, given: dict[str, str]) -> None:
+    """Raise UsageError for what does not go with the reports that this machine alone can make."""
+    own = [given[name] for name in ("reprice", "with_background") if name in given]
+    if len(own) > 1:
+        raise UsageError(f"{' and '.join(own)} exclude each other; give one of them.")
+    if scope is not Scope.LOCAL:
+        raise UsageError(f"{own[0]} is about this machine's ledger; it goes with --local alone.")
+    for name in ("compare", "sort", "top"):
+        if name in given:
+            raise UsageError(f"{given[name]} does not go with {own[0]}.")
+
+
+def _compared_since(until: str | None) -> str:
+    if until is not None:
+        raise UsageError(
+            "--compare needs to know where the time begins.", "Give --since with --until."
+        )
+    return COMPARED
+
+
+app = typer.Typer(invoke_without_command=True, callback=usage)
+for _name, _command in parts.COMMANDS.items():
+    app.command(_name)(_command)

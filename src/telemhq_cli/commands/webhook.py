@@ -12,6 +12,7 @@ import typer
 from telemhq_agents.contract.deliveries import DeliveryState, Medium
 from telemhq_agents.contract.rules import ChannelKind
 from telemhq_agents.errors import UsageError
+from telemhq_agents.nearest import missed
 from telemhq_cli.commands import session
 from telemhq_cli.commands.confirm import agree
 from telemhq_cli.commands.options import (
@@ -174,7 +175,7 @@ def try_out(
     with session.opened(profile) as here:
         found, channel = _webhook(here, tracker, which)
         delivery_id = alerts.try_channel(here.api, found.id, channel.id).id
-        detail = _tried(here, delivery_id)
+        detail = tried(here, delivery_id)
     _show(detail, as_json=as_json)
     if detail.delivery.state is not DeliveryState.SENT:
         raise typer.Exit(1)
@@ -221,16 +222,19 @@ def redeliver(
 ) -> None:
     """Send a delivery once more, under the same id.
 
-    Works for mail too, as `telemhq mail list` shows it.
+    Works for mail too, as `telemhq mail list` shows it. Exits with 1 where that failed.
     """
     from telemhq_agents.delivery import alerts  # noqa: PLC0415 - httpx: 90 ms
 
     with session.opened(profile) as here:
         before = len(alerts.delivery(here.api, delivery_id).log)
         alerts.redeliver(here.api, delivery_id)
-        detail = _tried(here, delivery_id, before)
+        detail = tried(here, delivery_id, before)
     _show(detail, as_json=as_json)
-    if detail.delivery.state in {DeliveryState.GIVEN_UP, DeliveryState.WITHDRAWN}:
+    if detail.delivery.state is DeliveryState.HELD:
+        return
+    if detail.delivery.state is not DeliveryState.SENT:
+        note("", shown.why_not(detail))
         raise typer.Exit(1)
 
 
@@ -260,13 +264,17 @@ def chosen(channels: Sequence[TrackerChannel], which: str | None, tracker: str) 
     if not channels:
         raise UsageError(f"{tracker} has no webhook.", f"telemhq webhook add {name} URL")
     if not meant:
-        raise UsageError(f"{tracker} has no webhook {which!r}.", f"telemhq webhook list {name}")
+        known = [one.target for one in channels]
+        raise UsageError(
+            missed(f"{tracker} has no webhook {which!r}", which or "", known),
+            f"telemhq webhook list {name}",
+        )
     raise UsageError(
         f"{tracker} has {len(meant)} webhooks: name one by its id.", f"telemhq webhook list {name}"
     )
 
 
-def _tried(here: Session, delivery_id: str, before: int = 0) -> DeliveryDetail:
+def tried(here: Session, delivery_id: str, before: int = 0) -> DeliveryDetail:
     """Return a delivery once it was tried, or is done with, or that takes too long."""
     from telemhq_agents.delivery import alerts  # noqa: PLC0415 - httpx: 90 ms
 

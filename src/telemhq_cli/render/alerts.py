@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, assert_never
 
+from telemhq_agents.contract.deliveries import DeliveryState
 from telemhq_cli.render.table import Column, Table
 from telemhq_cli.render.words import duration, moment
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
         Delivery,
         DeliveryAttempt,
         DeliveryDetail,
+        Subscribed,
         TrackerChannel,
     )
 
@@ -43,9 +46,45 @@ def mailed(tracker: str, channel: TrackerChannel) -> str:
         return f"Alerts of {tracker} go to {channel.target}."
     return (
         f"{channel.target} unsubscribed from alerts of {tracker} on"
-        f" {moment(channel.unsubscribed_at)}: nothing is mailed there until they take that back"
-        " by the link in their mail."
+        f" {moment(channel.unsubscribed_at)}: nothing is mailed there until they take that back,"
+        f" by the link in their mail or with: telemhq mail subscribe {shlex.quote(tracker)}"
     )
+
+
+def subscribed(tracker: str, told: Subscribed) -> list[str]:
+    """Say what of a tracker's mail comes to one's own address again, and what does not."""
+    kinds = " and ".join("summaries" if kind == "summary" else "alerts" for kind in told.again)
+    said = [
+        f"{told.email} gets {kinds} of {tracker} by mail again."
+        if kinds
+        else f"{told.email} had not unsubscribed from mail about {tracker}."
+    ]
+    if not told.gets_alerts:
+        add = shlex.join(("telemhq", "mail", "add", tracker, told.email))
+        said.append(f"Alerts go to others, who are named in its rules. Next: {add}")
+    return said
+
+
+def tried_mail(one: Delivery) -> str:
+    """Say where a test of mail went."""
+    match one.state:
+        case DeliveryState.SENT:
+            return f"A test was mailed to {one.target}."
+        case DeliveryState.HELD:
+            return (
+                f"A test to {one.target} waits: this server has no SMTP server (docs: settings,"
+                f" TELEMHQ_SMTP_HOST). It can be read with: telemhq mail show {one.id}"
+            )
+        case DeliveryState.WAITING:
+            why = f" ({one.last_error})" if one.last_error else ""
+            return (
+                f"A test to {one.target} is not sent yet{why}."
+                f" What becomes of it: telemhq mail show {one.id}"
+            )
+        case DeliveryState.GIVEN_UP | DeliveryState.WITHDRAWN:
+            return f"A test to {one.target} could not be sent: {one.last_error}."
+        case never:
+            assert_never(never)
 
 
 def deliveries(found: Sequence[Delivery], empty: str) -> Table:
@@ -84,6 +123,16 @@ def outcome(one: Delivery) -> list[tuple[str, object]]:
         *([("Error", one.last_error)] if one.last_error else []),
         *([("Next try", moment(one.next_at))] if one.next_at else []),
     ]
+
+
+def why_not(detail: DeliveryDetail) -> str:
+    """Say what the receiver answered to the last try of a delivery that did not arrive."""
+    one = detail.delivery
+    last = detail.log[-1] if detail.log else None
+    answered = "" if last is None or last.http_status is None else f"answered {last.http_status}: "
+    said = (last.error if last is not None else "") or one.last_error or "it was not tried yet"
+    again = f" It is tried again {moment(one.next_at)}." if one.next_at else ""
+    return f"{one.target} {answered}{said}.{again}" if answered else f"{one.target}: {said}.{again}"
 
 
 def attempts(log: Sequence[DeliveryAttempt]) -> Table:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from telemhq_agents.contract.amounts import nano
 from telemhq_agents.contract.resources import TrackerState
+from telemhq_cli.render.cells import padded, still
 from telemhq_cli.render.table import Column, Table
-from telemhq_cli.render.words import duration, moment, money, whole
+from telemhq_cli.render.words import ago, compact, duration, moment, money, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
         Run,
         Tracker,
     )
+
+_RUN_GAP = 2
+_RUN_WIDTHS = {"received": 14, "status": 8, "tokens": 6, "cost": 8, "took": 11}
+_LEAST_NAME = 6
+_GIVEN_UP = ("took", "model", "tokens", "cost")
+"""Columns of a followed run that a narrow screen goes without, the first one first."""
 
 
 def trackers(found: Sequence[Tracker]) -> Table:
@@ -47,17 +54,17 @@ def trackers(found: Sequence[Tracker]) -> Table:
     return Table(columns, rows, empty="No trackers yet. Next: telemhq tracker create NAME")
 
 
-def tracker(one: Tracker) -> list[tuple[str, object]]:
-    """Return a tracker as pairs."""
+def tracker(one: Tracker, state: str = "", due: str = "") -> list[tuple[str, object]]:
+    """Return a tracker as pairs; `state` and `due` say more of it where more is known."""
     return [
         ("Name", one.name),
         ("Id", one.id),
         ("Ping URL", one.ping_url),
-        ("State", _state(one)),
+        ("State", state or _state(one)),
         ("Owner", one.owner),
         ("Runs", whole(one.runs)),
         ("Last run", f"{moment(one.last_run_at)} {one.last_status}".strip() or "none yet"),
-        *([("Next ping", moment(one.due_at))] if one.due_at else []),
+        *([("Next due", due or moment(one.due_at))] if one.due_at else []),
         ("Created", moment(one.created_at)),
     ]
 
@@ -70,7 +77,7 @@ def _state(one: Tracker) -> str:
     return f"{one.state.value}{since}: {one.cause}" if one.cause else f"{one.state.value}{since}"
 
 
-def runs(found: Sequence[Run]) -> Table:
+def runs(found: Sequence[Run], empty: str = "No runs yet.") -> Table:
     """Return runs as a table."""
     columns = (
         Column("received_at", "Received", moment, copied=True),
@@ -92,7 +99,69 @@ def runs(found: Sequence[Run]) -> Table:
         )
         for run in found
     ]
-    return Table(columns, rows, empty="No runs yet.")
+    return Table(columns, rows, empty=empty)
+
+
+def run_heading(width: int) -> str:
+    """Return what stands above runs that are shown a line each."""
+    return _run_cells(
+        {
+            "received": "Received (UTC)",
+            "status": "Status",
+            "project": "Project",
+            "model": "Model",
+            "tokens": "Tokens",
+            "cost": "Cost",
+            "took": "Took",
+        },
+        width,
+    )
+
+
+def run_line(run: Run, width: int, *, failed: bool) -> str:
+    """Return a run as one line, as it is followed; where it is narrow, names give way, then more."""
+    judged = run.outcome.replace("passed", "")
+    return _run_cells(
+        {
+            "received": f"{run.received_at[5:10]} {run.received_at[11:19]}",
+            "status": "failed" if failed else judged or run.status or run.kind,
+            "project": run.project,
+            "model": run.model,
+            "tokens": compact(run.total_tokens),
+            "cost": _fitting("cost", _cost(run.cost_usd), f"${compact(int(run.cost_usd or 0))}"),
+            "took": _fitting("took", duration(run.duration_ms), ago(run.duration_ms or 0)),
+        },
+        width,
+    )
+
+
+def _fitting(name: str, text: str, short: str) -> str:
+    """Return a figure, in short where it is too large for its column."""
+    return text if len(text) <= _RUN_WIDTHS[name] else short
+
+
+def _run_cells(told: dict[str, str], width: int) -> str:
+    widths = _run_widths(width)
+    return (" " * _RUN_GAP).join(_run_cell(name, told[name], widths[name]) for name in widths)
+
+
+def _run_cell(name: str, text: str, width: int) -> str:
+    if name in {"tokens", "cost", "took"}:
+        return text.rjust(width)
+    return padded(still(text), width)
+
+
+def _run_widths(width: int) -> dict[str, int]:
+    """Return the columns that there is room for, and how wide they are: names share what is left."""
+    kept = ["received", "status", "project", "model", "tokens", "cost", "took"]
+    for given_up in ("", *_GIVEN_UP):
+        kept = [name for name in kept if name != given_up]
+        names = sum(name not in _RUN_WIDTHS for name in kept)
+        taken = sum(_RUN_WIDTHS.get(name, 0) for name in kept) + _RUN_GAP * (len(kept) - 1)
+        if width - taken >= _LEAST_NAME * names:
+            break
+    share, rest = divmod(max(width - taken, _LEAST_NAME), names)
+    return {name: _RUN_WIDTHS.get(name, share + rest * (name == "model")) for name in kept}
 
 
 def ended(run: Run) -> str:

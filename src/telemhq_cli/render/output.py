@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import json
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from telemhq_cli.render import envelope, screen, spreadsheet
 from telemhq_cli.render.voice import note, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from telemhq_cli.render.table import Table
 
@@ -33,13 +31,36 @@ def form_of(*, as_json: bool, as_csv: bool) -> Form:
 
 
 def show_json(document: object) -> None:
-    """Print one JSON document; records become objects."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    """Answer with a JSON document, in the envelope that all share; records become objects."""
+    envelope.show(document)
+
+
+def show_json_line(document: object) -> None:
+    """Print one object of a stream, on a line of its own and without an envelope."""
+    envelope.show_line(document)
+
+
+def show_json_file(document: object) -> None:
+    """Print a JSON document to the letter, for a file that a command of ours reads."""
+    sys.stdout.write(f"{envelope.encoded(document)}\n")
 
 
 def show_document(text: str) -> None:
     """Print a text to the letter, for a file."""
     sys.stdout.write(text)
+
+
+def show_file(parts: Iterable[bytes]) -> None:
+    """Print a file to the letter, part by part as it is made."""
+    sys.stdout.flush()
+    for part in parts:
+        sys.stdout.buffer.write(part)
+
+
+def say_now(*lines: str) -> None:
+    """Print lines of something that goes on: whoever reads has them at once, through a pipe too."""
+    say(*lines)
+    sys.stdout.flush()
 
 
 def show_table(table: Table, form: Form, document: object = None) -> None:
@@ -55,9 +76,7 @@ def show_table(table: Table, form: Form, document: object = None) -> None:
 
 def show_csv(table: Table) -> None:
     """Print a table's rows with raw figures, for a spreadsheet; no total, no footnotes."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([column.key for column in table.columns])
-    writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
+    spreadsheet.write(sys.stdout, [column.key for column in table.columns], table.rows)
 
 
 def show_text(*tables: Table) -> None:
@@ -70,24 +89,20 @@ def show_text(*tables: Table) -> None:
 
             print_boxed(table.for_people())
         else:
-            say(*table.for_people().lines())
+            width = screen.width() if screen.width_was_asked() else None
+            say(*table.for_people().lines(width))
 
 
-def show_pairs(pairs: Sequence[tuple[str, object]]) -> None:
+def show_pairs(pairs: Sequence[tuple[str, object]], indent: str = "") -> None:
     """Print names and values, one pair a line, values aligned."""
     width = max((len(name) for name, _ in pairs), default=0)
-    say(*(f"{name:<{width}}  {'' if value is None else value}".rstrip() for name, value in pairs))
+    texts = ((name, "" if value is None else value) for name, value in pairs)
+    say(*(f"{indent}{name:<{width}}  {text}".rstrip() for name, text in texts))
 
 
 def is_terminal() -> bool:
     """Tell whether a person watches stderr."""
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-def _plain(value: object) -> Any:  # noqa: ANN401 - json's own hook
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return str(value)
 
 
 __all__ = [
@@ -96,9 +111,13 @@ __all__ = [
     "is_terminal",
     "note",
     "say",
+    "say_now",
     "show_csv",
     "show_document",
+    "show_file",
     "show_json",
+    "show_json_file",
+    "show_json_line",
     "show_pairs",
     "show_table",
     "show_text",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from telemhq_agents.contract.amounts import nano
 from telemhq_cli.render.table import Column, Table
-from telemhq_cli.render.usage import NO_PRICE, NO_USAGE, UNKNOWN
+from telemhq_cli.render.usage import NO_PRICE, NO_USAGE
+from telemhq_cli.render.usage_table import UNKNOWN
 from telemhq_cli.render.words import money, whole
 
 if TYPE_CHECKING:

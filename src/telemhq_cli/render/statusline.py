@@ -1,4 +1,4 @@
-"""The one line of `telemhq statusline`. Pure but for `show`; imports next to nothing."""
+"""The one line of `telemhq statusline`. Pure but for what shows it; imports next to nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from telemhq_cli.render.words import compact, cost
 
 TYPE_CHECKING = False  # typing itself costs 5 ms
 if TYPE_CHECKING:
-    from telemhq_agents.ledger.glance import Sums
+    from telemhq_agents.ledger.glance import Day, Sums
 
 LONGEST_NAME = 24
 GAP = " · "
@@ -30,6 +30,21 @@ def line(model: str, session: Sums | None, today: Sums | None) -> str:
     return GAP.join([*parts, f"today {_used(today)}"])
 
 
+def prompt(day: Day | None, failing: int) -> str:
+    """Return a prompt's part in ASCII: today's cost, runs that failed, trackers that fail.
+
+    Zeros are left out; where nothing was used and nothing fails there is nothing to say.
+    """
+    parts = []
+    if day is not None:
+        tokens, cost_nano, unpriced, failures = day
+        parts += [cost(cost_nano, unpriced)] if tokens else []
+        parts += [f"{failures} failed"] if failures else []
+    trackers = "tracker" if failing == 1 else "trackers"
+    parts += [f"{failing} {trackers} failing"] if failing else []
+    return ", ".join(parts)
+
+
 def coloured(text: str) -> str:
     """Return the line dimmed, so that it stays in the background."""
     return f"{DIM}{text}{PLAIN}"
@@ -42,6 +57,12 @@ def show(text: str) -> None:
         sys.stdout.flush()
     except (AttributeError, OSError, ValueError):
         sys.stdout = None
+
+
+def show_bare(text: str) -> None:
+    """Print what there is to say, and nothing where there is nothing."""
+    if text:
+        show(text)
 
 
 def _used(sums: Sums) -> str:

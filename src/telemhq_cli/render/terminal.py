@@ -1,8 +1,7 @@
-"""Tables on a terminal, through rich: boxes and colour unless NO_COLOR; nothing is ever cut."""
+"""Tables on a terminal, through rich: boxes, and colour where it is wanted; nothing is ever cut."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -10,22 +9,25 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from telemhq_cli.render.table import GAP, narrowed
+from telemhq_cli.render import screen
+from telemhq_cli.render import table as tables
+from telemhq_cli.render.table import GAP, folded
 from telemhq_cli.render.voice import visible
 
 if TYPE_CHECKING:
-    from telemhq_cli.render.table import Table
+    from collections.abc import Sequence
+
+    from telemhq_cli.render.table import Column, Table
 
 _BORDER = 3
 """Columns that the box takes per column: a line and two spaces."""
-_LEAST = 10
-"""How narrow a column may be folded."""
-LEFT_OUT = "Left out for want of room: {titles}; --csv and --json have it."
+_PICTURE_STYLE = "cyan"
+_ASCII_HORIZONTALS = box.Box(" -- \n    \n -- \n    \n -- \n -- \n    \n -- \n", ascii=True)
 
 
 def print_boxed(table: Table, console: Console | None = None) -> None:
     """Print a table as wide as the terminal allows."""
-    out = console or Console(highlight=False)
+    out = console or _console()
     if table.title:
         out.print(Text(visible(table.title), style="bold"))
     if not table.rows:
@@ -38,34 +40,27 @@ def print_boxed(table: Table, console: Console | None = None) -> None:
 
 
 def fitting(table: Table, width: int) -> Table:
-    """Return the table with what it can spare given up: long figures, then columns, told in a note."""
-    if _framed(table.widths()) <= width:
-        return table
-    kept = narrowed(table)
-    while _bare(kept.widths()) > width:
-        fewer = kept.without_sparest()
-        if fewer is None:
-            break
-        kept = fewer
-    titles = [column.title for column in table.columns]
-    gone = [title for title in titles if title not in {column.title for column in kept.columns}]
-    if not gone:
-        return kept
-    return replace(kept, notes=(*kept.notes, LEFT_OUT.format(titles=", ".join(gone))))
+    """Return the table with what it can spare given up, so that it fits in its box or without."""
+    return tables.fitting(table, width, framed)
+
+
+def _console() -> Console:
+    return Console(width=screen.width(), highlight=False, no_color=not screen.has_colour())
 
 
 def _grid(table: Table, width: int) -> RichTable:
     """Build rich's table; without its box where that makes it fit, folded where nothing else does."""
-    grid = RichTable(box=box.ROUNDED, header_style="bold")
-    if _framed(table.widths()) > width:
+    plain = screen.is_ascii()
+    grid = RichTable(box=box.ASCII2 if plain else box.ROUNDED, header_style="bold")
+    if framed(table.widths()) > width:
         grid = RichTable(
-            box=box.HORIZONTALS,
+            box=_ASCII_HORIZONTALS if plain else box.HORIZONTALS,
             show_edge=False,
             pad_edge=False,
             padding=(0, GAP - 1, 0, 0),
             header_style="bold",
         )
-    for column, wide in zip(table.columns, _widths(table, width), strict=True):
+    for column, wide in zip(table.columns, folded(table, width), strict=True):
         grid.add_column(
             Text(column.title),
             justify="right" if column.is_figure else "left",
@@ -77,27 +72,16 @@ def _grid(table: Table, width: int) -> RichTable:
         is_total = table.total is not None and index == len(texts) - 1
         if is_total:
             grid.add_section()
-        cells = (Text(visible(cell)) for cell in row)
-        grid.add_row(*cells, style="bold" if is_total else None)
+        cells = (_cell(*one) for one in zip(table.columns, row, strict=True))
+        style = "bold" if is_total else "dim" if index in table.faint else None
+        grid.add_row(*cells, style=style)
     return grid
 
 
-def _widths(table: Table, width: int) -> list[int]:
-    """Take what is too wide from the widest words, then from what is copied; never from figures."""
-    widths = table.widths()
-    words = [at for at, column in enumerate(table.columns) if not column.is_figure]
-    for foldable in ([at for at in words if not table.columns[at].copied], words):
-        while _bare(widths) > width:
-            widest = max(foldable, key=lambda at: widths[at], default=None)
-            if widest is None or widths[widest] <= _LEAST:
-                break
-            widths[widest] -= 1
-    return widths
+def _cell(column: Column, text: str) -> Text:
+    return Text(visible(text), style=_PICTURE_STYLE if column.is_picture else "")
 
 
-def _framed(widths: list[int]) -> int:
+def framed(widths: Sequence[int]) -> int:
+    """Return how wide a table in its box is."""
     return sum(widths) + _BORDER * len(widths) + 1
-
-
-def _bare(widths: list[int]) -> int:
-    return sum(widths) + GAP * (len(widths) - 1)

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from telemhq_agents.background import Kind
-from telemhq_agents.contract.usage_report import SHOWN, UsageReport, as_json, figures
+from telemhq_agents.contract.usage_report import UsageReport
 from telemhq_cli.render.table import Column, Table
-from telemhq_cli.render.words import cost, counted, whole
+from telemhq_cli.render.usage_table import ESTIMATED, UNKNOWN, table_of
+from telemhq_cli.render.words import counted, whole
+from telemhq_cli.reports.lines import shown_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from telemhq_agents.contract.amounts import Amounts
     from telemhq_agents.ledger.estimates import Estimate
+    from telemhq_cli.reports.lines import Shown
 
-Row = tuple[str | int, ...]
 Report = Callable[[tuple[str, ...]], UsageReport]
 """Makes the report of one period by other groups."""
 Footnote = Callable[[UsageReport], str]
 """Says, from a report by model, what its total leaves out."""
-UNKNOWN = "(none)"
-"""How an empty group key reads."""
-
 NO_PRICE = "* No price is known for {models}. Next: telemhq prices update, or prices set"
 SENT_WITHOUT = "* Sent without a cost: {models}"
 IS_ARE = ("is an estimate", "are estimates")
@@ -40,34 +39,14 @@ NO_BACKGROUND = "No session told of work in the background."
 
 
 def for_people(
-    report: UsageReport, *, title: str = "", notes: tuple[str, ...] = (), empty: str = NO_USAGE
+    report: UsageReport,
+    *,
+    title: str = "",
+    notes: tuple[str, ...] = (),
+    empty: str = NO_USAGE,
 ) -> Table:
-    """Return the columns that fit a terminal of 80: runs, failed, input, cached, output, cost."""
-    keys = tuple(Column(name, name.capitalize(), _named) for name in report.group_by)
-    columns = (
-        *keys,
-        Column("runs", "Runs", whole, is_figure=True),
-        Column(
-            "failures", "Failed", whole, is_figure=True, spare=0 if report.total.failures else 1
-        ),
-        Column("input_tokens", "Input", whole, is_figure=True),
-        Column("cached_input_tokens", "Cached", whole, is_figure=True, spare=2),
-        Column("output_tokens", "Output", whole, is_figure=True),
-        Column("cost_usd", "Cost", str, is_figure=True),
-    )
-    total: Row = (*_total_keys(report.group_by), *_figures(report.total))
-    rows: list[Row] = [(*row.keys, *_figures(row.amounts)) for row in report.rows]
-    if not report.group_by:
-        columns = (Column("total", ""), *columns)
-        rows = [("Total", *total)]
-    return Table(
-        columns,
-        rows,
-        total=total if report.group_by else None,
-        title=title,
-        notes=notes,
-        empty=empty,
-    )
+    """Return a report as a table: runs, failed, input, cached, output, cost, and what has room."""
+    return table_of(shown_of(report), title=title, notes=notes, empty=empty)
 
 
 def with_notes(
@@ -88,35 +67,6 @@ def by_model(report: Report, asked: UsageReport) -> UsageReport:
     if "model" in asked.group_by or not asked.total.unpriced_tokens:
         return asked
     return report((*asked.group_by, "model"))
-
-
-def for_programs(report: UsageReport, by_model: UsageReport) -> Table:
-    """Return every figure of the stable shape, raw, one column each, and models without a price.
-
-    `by_model` is the same report, broken down by model too where anything in it has no price.
-    """
-    names = (*report.group_by, *SHOWN, "unpriced_models")
-    columns = tuple(Column(name, name) for name in names)
-    given = [(row.keys, row.amounts) for row in report.rows]
-    if not report.group_by:
-        given = [((), report.total)]
-    rows = [
-        (*keys, *figures(amounts).values(), "; ".join(_unpriced_in(report, keys, by_model)))
-        for keys, amounts in given
-    ]
-    return Table(columns, rows)
-
-
-def document(
-    report: Report, asked: UsageReport, estimates: Sequence[Estimate] | None = None
-) -> dict[str, Any]:
-    """Return the stable shape, with models without a price, and with what is no exact figure.
-
-    The latter only where somebody knows.
-    """
-    unpriced = {"unpriced_models": unpriced_models(by_model(report, asked))}
-    guessed = {} if estimates is None else {"estimates": [asdict(each) for each in estimates]}
-    return as_json(asked) | unpriced | guessed
 
 
 def by_kind(tables: Mapping[str, Table]) -> Table:
@@ -144,18 +94,21 @@ def unpriced_models(by_model: UsageReport) -> list[dict[str, str | int]]:
     return [{"model": model, "tokens": tokens} for model, tokens in found.items()]
 
 
-def _unpriced_in(report: UsageReport, keys: tuple[str, ...], by_model: UsageReport) -> list[str]:
-    """Return the models without a price in one row of a report."""
-    if not report.total.unpriced_tokens or "model" not in by_model.group_by:
-        return []
-    at = by_model.group_by.index("model")
-    return sorted(
-        {
-            row.keys[at] or UNKNOWN
-            for row in by_model.rows
-            if row.amounts.unpriced_tokens and row.keys[: len(keys)] == keys
-        }
-    )
+def unpriced_by_row(
+    shown: Shown, by_model: UsageReport
+) -> defaultdict[tuple[str, ...] | None, list[str]]:
+    """Return the models without a price in each line of a report, by its keys; the rest's by None.
+
+    `by_model` is the same report, broken down by model too where anything in it has no price.
+    """
+    found: defaultdict[tuple[str, ...] | None, set[str]] = defaultdict(set)
+    alone = {line.keys for line in shown.lines if not line.others}
+    at = by_model.group_by.index("model") if "model" in by_model.group_by else None
+    for row in by_model.rows:
+        keys = row.keys[: len(shown.group_by)]
+        if row.amounts.unpriced_tokens and at is not None:
+            found[keys if keys in alone or not keys else None].add(row.keys[at] or UNKNOWN)
+    return defaultdict(list, {keys: sorted(models) for keys, models in found.items()})
 
 
 def without_price(by_model: UsageReport) -> str:
@@ -174,11 +127,15 @@ def sent_without_cost(by_model: UsageReport) -> str:
 def estimated(estimates: Sequence[Estimate]) -> tuple[str, ...]:
     """Say which figures are not exact, and why."""
     return tuple(
-        f"{counted(each.responses, 'response')} of {each.source.capitalize()} "
-        f"({whole(each.tokens)} tokens) {IS_ARE[each.responses != 1]}: "
+        f"{ESTIMATED} {counted(each.responses, 'response')} of {each.source.capitalize()} "
+        f"({_models(each)}{whole(each.tokens)} tokens) {IS_ARE[each.responses != 1]}: "
         f"{REASONS.get(each.reason, each.reason)}"
         for each in estimates
     )
+
+
+def _models(each: Estimate) -> str:
+    return f"{', '.join(model or UNKNOWN for model in each.models)}; " if each.models else ""
 
 
 def nothing_in(places: Sequence[Path]) -> str:
@@ -195,22 +152,3 @@ def _unpriced(by_model: UsageReport) -> dict[str, int]:
             model = row.keys[at] or UNKNOWN
             found[model] = found.get(model, 0) + row.amounts.unpriced_tokens
     return dict(sorted(found.items()))
-
-
-def _named(key: str) -> str:
-    return key or UNKNOWN
-
-
-def _total_keys(group_by: Sequence[str]) -> list[str]:
-    return ["Total" if index == 0 else " " for index in range(len(group_by))]
-
-
-def _figures(amounts: Amounts) -> tuple[int | str, ...]:
-    return (
-        amounts.runs,
-        amounts.failures,
-        amounts.input_tokens,
-        amounts.cached_input_tokens,
-        amounts.output_tokens,
-        cost(amounts.cost_nano, amounts.unpriced_tokens),
-    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from telemhq_cli.render.letters import LIKENESSES
+
 NANO = 1_000_000_000
 _SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 _TENTH_OF_A_CENT = NANO // 10_000
+_ASCII = str.maketrans(LIKENESSES)
 
 
 def whole(number: int) -> str:
@@ -21,9 +24,9 @@ def compact(number: int) -> str:
     """Write a number in at most six characters, 12.3M, for narrow terminals."""
     size = abs(number)
     for unit, suffix in _SUFFIXES:
-        if size >= unit:
+        if size >= unit - unit // 2000:  # what rounds to 1000k is 1.0M
             scaled = number / unit
-            return f"{scaled:.0f}{suffix}" if abs(scaled) >= 100 else f"{scaled:.1f}{suffix}"  # noqa: PLR2004 - three digits
+            return f"{scaled:.0f}{suffix}" if abs(scaled) >= 99.95 else f"{scaled:.1f}{suffix}"  # noqa: PLR2004 - three digits
     return str(number)
 
 
@@ -74,3 +77,17 @@ def span(ms: int) -> str:
         if count:
             parts.append(f"{whole(count)} {unit}")
     return " ".join(parts) or "none"
+
+
+def ago(ms: int) -> str:
+    """Write how long ago something was, in one unit: 12 s, 3 min, 5 h, 2 d."""
+    seconds = max(ms, 0) // 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def in_ascii(text: str) -> str:
+    """Return a text in ASCII alone; what has no likeness there becomes a question mark."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode()

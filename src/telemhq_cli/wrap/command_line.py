@@ -121,7 +121,7 @@ BY_NAME = {name: option for option in OPTIONS for name in option.names}
 class Asked:
     """The command line, read. `values` holds the last value of each option by its long name."""
 
-    __slots__ = ("command", "fields", "problem", "target", "values")
+    __slots__ = ("command", "fields", "problem", "target", "unknown", "values")
 
     def __init__(self) -> None:
         self.target = ""
@@ -129,6 +129,16 @@ class Asked:
         self.fields: list[str] = []
         self.values: dict[str, str] = {}
         self.problem = ""
+        self.unknown = ""
+
+    @property
+    def mistake(self) -> str:
+        """The problem, and what may have been meant; to be worked out once the job has run."""
+        if not self.unknown:
+            return self.problem
+        from telemhq_agents.nearest import did_you_mean  # noqa: PLC0415 - not on the job's road
+
+        return self.problem + did_you_mean(self.unknown, BY_NAME)
 
     def has(self, name: str) -> bool:
         """Tell whether an option was given."""
@@ -190,6 +200,7 @@ def _take(asked: Asked, word: str, rest: Iterator[str]) -> str:
     name, value = _split(word)
     option = BY_NAME.get(name)
     if option is None:
+        asked.unknown = asked.unknown if asked.problem else name
         return f"there is no option {name}"
     if not option.takes:
         asked.values[option.names[0]] = "yes"
@@ -271,7 +282,9 @@ def help_text() -> str:
     for names, option in shown:
         lines.append(f"  {names}")
         lines += [f"      {line}" for line in _wrapped(option.help, 72)]
-    return "\n".join(lines)
+    from telemhq_cli.commands import examples  # noqa: PLC0415 - no job waits for help
+
+    return "\n".join([*lines, "", examples.shown("ping")])
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -7,12 +7,13 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from telemhq_agents.secrets import masked
-from telemhq_cli.render.voice import say
+from telemhq_cli.render.output import say, show_json, show_pairs
 from telemhq_cli.wrap import payload, trackers
 
 if TYPE_CHECKING:
     from telemhq_cli.wrap.command_line import Asked
 
+SCHEMA = "telemhq.ping-plan/1"
 MEASURED = ("status", "exit_code or signal", "duration_ms", "started_at", "ended_at")
 
 
@@ -20,11 +21,11 @@ def show(asked: Asked) -> int:
     """Print it, as JSON where that is asked for, and return 0. Raises UsageError."""
     plan = planned(asked)
     if asked.has("--json"):
-        say(json.dumps(plan, ensure_ascii=False))
+        show_json({"schema": SCHEMA, **plan})
         return 0
     rows = [(name.replace("_", " "), _in_words(value)) for name, value in plan.items()]
-    width = max(len(name) for name, _ in rows)
-    say("Nothing is run and nothing is sent.", *(f"  {n:<{width}}  {v}" for n, v in rows))
+    say("Nothing is run and nothing is sent.")
+    show_pairs(rows, indent="  ")
     return 0
 
 

@@ -23,6 +23,7 @@ FLAG_FIELDS = {
 }
 
 OUTPUT_TAIL = "output_tail"
+HELP = "telemhq ping --help"
 
 
 def flag_fields(asked: Asked) -> dict[str, Any]:
@@ -45,9 +46,11 @@ def nested(assignments: Sequence[str]) -> dict[str, Any]:
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise UsageError(f"-f {word!r}: {parent!r} already holds a value, not an object")
+                held = f"{parent!r} already holds a value, not an object"
+                raise UsageError(f"-f {word!r}: {held}", HELP)
         if isinstance(place.get(name), dict):
-            raise UsageError(f"-f {word!r}: {name!r} already holds an object, not a value")
+            held = f"{name!r} already holds an object, not a value"
+            raise UsageError(f"-f {word!r}: {held}", HELP)
         place[name] = scalar(text)
     return result
 

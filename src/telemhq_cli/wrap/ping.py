@@ -90,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
     if asked.problem:
         from telemhq_agents.errors import UsageError  # noqa: PLC0415 - not on the job's road
 
-        raise UsageError(asked.problem, "telemhq ping --help")
+        raise UsageError(asked.mistake, "telemhq ping --help")
     from telemhq_cli.wrap import telling  # noqa: PLC0415 - not on the job's road
 
     return telling.tell(asked, _new_key())
@@ -103,7 +103,7 @@ def _around(asked: Asked, command: list[str]) -> NoReturn:
     course.end()
     unlock()
     if asked.problem:
-        _complain(f"{asked.problem}; the run is not recorded (telemhq ping --help)")
+        _complain(f"{asked.mistake.rstrip('?')}; the run is not recorded (telemhq ping --help)")
         leave(course, ended.code)
     try:
         from telemhq_cli.wrap import telling  # noqa: PLC0415 - the job has run by now

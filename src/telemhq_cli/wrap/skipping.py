@@ -35,7 +35,7 @@ def tell(asked: Asked, key: str, leave: Callable[[int], None]) -> int:
         return SKIPPED
 
     if asked.problem:
-        return close(telling.Told(UNTOLD, f"{asked.problem} (telemhq ping --help)"))
+        return close(telling.Told(UNTOLD, f"{asked.mistake} (telemhq ping --help)"))
 
     def patience() -> telling.Patience:
         return telling.Patience(asked.timeout_s, lambda told: leave(close(told)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import json
 import os
 import sys
 from contextlib import suppress
@@ -15,8 +14,10 @@ from telemhq_agents.errors import (
     BrokenLedgerError,
     DamagedError,
     NotLoggedInError,
+    RefusedError,
     SettingsError,
     TelemhqError,
+    UnreachableError,
     UsageError,
 )
 from telemhq_cli.render.voice import note, say
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 RECORDED, KEPT, REFUSED, LOST = "recorded", "kept", "refused", "lost"
 WITHHELD = "withheld"
 EXIT_CODES = {RECORDED: 0, KEPT: 0, REFUSED: 5, LOST: 6}
+KINDS = {REFUSED: RefusedError.kind, LOST: UnreachableError.kind}
+"""What a program is told of the outcomes that are failures, where the ping was all there was to do."""
 TOOK_NOTHING = frozenset({0, 402, 408, 425, 429, 503})
 """Statuses (0: no answer) after which a ping that never left may be sent to anybody again."""
 GONE = frozenset({404, 410})
@@ -181,10 +184,11 @@ def _file_payload(asked: Asked) -> dict[str, Any]:
             with open(name, "rb") as file:  # noqa: PTH123 - a Path says nothing more here
                 data = file.read()
     except OSError as error:
-        raise UsageError(f"The payload {name} cannot be read: {error.strerror}.") from error
+        said = f"The payload {name} cannot be read: {error.strerror}."
+        raise UsageError(said, payload.HELP) from error
     found = payload.json_object(data)
     if found is None:
-        raise UsageError(f"The payload {name} is not one JSON object.")
+        raise UsageError(f"The payload {name} is not one JSON object.", payload.HELP)
     return found
 
 
@@ -392,10 +396,29 @@ def _host(url: str) -> str:
 def say_what_became(
     asked: Asked, told: Told, document: dict[str, Any], *, job: bool = False
 ) -> None:
-    """Say what became of a ping: one line for people where there is something to know, or JSON."""
-    if asked.has("--json"):
-        more = {"message": told.message} if told.message else {}
-        text = json.dumps(document | more, ensure_ascii=False)
-        (note if job else say)(text)
-    elif told.message and not asked.has("--quiet"):
+    """Say what became of a ping: one line for people where there is something to know, or JSON.
+
+    With a job the JSON is one line on stderr, alone: stdout is the job's.
+    """
+    is_json = asked.has("--json")
+    if told.message and not asked.has("--quiet") and not (is_json and job):
         note(f"telemhq: {told.message}" + (f" ({told.next_step})" if told.next_step else ""))
+    if is_json:
+        from telemhq_cli.render import envelope  # noqa: PLC0415 - for programs alone
+
+        error = None if job else _error_of(told)
+        warnings = [told.message] if told.message and error is None else []
+        text = envelope.line(envelope.made(("ping",), document, warnings, error))
+        (note if job else say)(text)
+
+
+def _error_of(told: Told) -> dict[str, Any] | None:
+    kind = KINDS.get(told.outcome)
+    if kind is None:
+        return None
+    return {
+        "kind": kind,
+        "message": told.message,
+        "next_step": told.next_step,
+        "exit_code": EXIT_CODES[told.outcome],
+    }

@@ -108,12 +108,23 @@ def _can_ask(profile: str) -> bool:
     return login is not None and not login.keyring
 
 
+def _known(profile: str) -> list[str]:
+    """Return the names of the trackers that this machine knows of a profile."""
+    from telemhq_agents import credentials  # noqa: PLC0415 - loaded by now
+
+    begin = f"{profile}/"
+    kept = credentials.load(locations.ours().credentials).trackers
+    return [name.removeprefix(begin) for name in kept if name.startswith(begin)]
+
+
 def _ask(target: str, profile: str) -> str:
     from telemhq_cli.commands import session  # noqa: PLC0415 - httpx, for names not seen before
 
     if not _can_ask(profile):
+        from telemhq_agents.nearest import missed  # noqa: PLC0415 - only where something is wrong
+
         raise NotLoggedInError(
-            f"This machine does not know the tracker {target!r}.",
+            missed(f"This machine does not know the tracker {target!r}", target, _known(profile)),
             "telemhq tracker list   (or give its ping URL)",
         )
     try:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gc
 import io
-import json
 import shutil
 import threading
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from server_stub.run import make_server
 from server_stub.settings import Settings
 from server_stub.setup import initialise
 from telemhq_cli import main as entry
+from tests.envelopes import opened
 from tests.telemhq_cli.conftest import Machine
 
 if TYPE_CHECKING:
@@ -35,8 +35,14 @@ class Done:
         return " ".join(self.err.split())
 
     @property
+    def envelope(self) -> Any:
+        """What a program reads of any command."""
+        return opened(self.out)
+
+    @property
     def document(self) -> Any:
-        return json.loads(self.out)
+        """What the command itself had to tell a program."""
+        return self.envelope["data"]
 
 
 class CommandLine:
@@ -60,9 +66,7 @@ class CommandLine:
             patch.setattr("sys.stdin", io.StringIO(given))
             self._capture.readouterr()
             ended = entry.main()
-        # A process that ends leaves its garbage lie; this one goes on.
-        gc.unfreeze()
-        gc.enable()
+        gc.enable()  # a process that ends leaves its garbage lie; this one runs another command
         out, err = self._capture.readouterr()
         done = Done(ended, out, err)
         assert code is None or ended == code, done

@@ -14,6 +14,7 @@ import pytest
 from telemhq_agents import clock
 from telemhq_agents.contract import routes
 from telemhq_cli.commands.server import run_command
+from tests.envelopes import data_of
 from tests.telemhq_cli.logs import ClaudeSession
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def test_keys_are_shown_once_and_revoked_at_once(
     shown = telemhq("key", "create", "ci")
     secret = shown.out.strip()
     listed = telemhq("key", "list", "--json").out
-    [ci] = [key for key in json.loads(listed) if key["name"] == "ci"]
+    [ci] = [key for key in data_of(listed) if key["name"] == "ci"]
     telemhq("key", "revoke", ci["id"], "--yes")
 
     assert secret.startswith("thq_")
@@ -316,9 +317,9 @@ def test_a_report_as_json_and_csv_has_its_stable_shape(
     telemhq("tracker", "create", "job")
     telemhq("ping", "job", "-f", "input_tokens=7", "-f", "cost_usd=0.25", "--model", "gpt-5")
 
-    document = telemhq.asks(
-        "usage", "--mine", "--by", "model", "--by", "day", "--timezone", "Asia/Kolkata"
-    )
+    asked = ("usage", "--mine", "--by", "model", "--by", "day", "--timezone", "Asia/Kolkata")
+    envelope = telemhq(*asked, "--json").envelope
+    document = envelope["data"]
     rows = list(
         csv.DictReader(io.StringIO(telemhq("usage", "--mine", "--by", "model", "--csv").out))
     )
@@ -328,7 +329,7 @@ def test_a_report_as_json_and_csv_has_its_stable_shape(
         *("output_tokens", "reasoning_tokens", "total_tokens", "cost_usd", "unpriced_tokens"),
         "failures",
     ]
-    assert (document["schema"], document["group_by"]) == ("telemhq.usage/1", ["model", "day"])
+    assert (envelope["schema"], document["group_by"]) == ("telemhq.usage/1", ["model", "day"])
     assert list(document["rows"][0]) == ["model", "day", *figures]
     assert list(document["total"]) == figures
     assert document["total"]["cost_usd"] == 0.25

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -12,6 +11,7 @@ import pytest
 
 from telemhq_agents import clock, spool
 from telemhq_agents.ledger.connection import PAGE_BYTES
+from tests.envelopes import data_of
 from tests.telemhq_cli.logs import ClaudeSession, CodexSession
 from tests.telemhq_cli.test_agent import DAY_MS, running, send_to, tokens, until
 
@@ -67,7 +67,7 @@ def used(machine: Machine) -> int:
     """Return the input tokens that a process of its own counts."""
     done = machine.run("usage", "--local", "--json")
     assert done.returncode == 0, done.stderr
-    return int(json.loads(done.stdout)["total"]["input_tokens"])
+    return int(data_of(done.stdout)["total"]["input_tokens"])
 
 
 def asides(machine: Machine) -> list[Path]:
@@ -176,7 +176,7 @@ def test_an_agent_whose_ledger_is_damaged_while_it_runs_goes_on(
         until(lambda: used(machine) == 700)
         assert agent.poll() is None
 
-    assert json.loads(machine.run("ledger", "verify", "--json").stdout)["whole"] is True
+    assert data_of(machine.run("ledger", "verify", "--json").stdout)["whole"] is True
 
 
 def test_an_agent_starts_on_a_damaged_ledger_and_sends_nothing_twice(
@@ -228,5 +228,5 @@ def test_a_refused_ping_is_parked_though_the_ledger_is_damaged(
 
     assert done.returncode == code, done.stderr
     assert machine.left_behind() == []
-    (parked,) = json.loads(machine.run("agent", "outbox", "--json").stdout)
+    (parked,) = data_of(machine.run("agent", "outbox", "--json").stdout)
     assert parked["state"] == "parked"

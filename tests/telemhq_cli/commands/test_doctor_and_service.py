@@ -17,7 +17,7 @@ from tests.telemhq_cli.logs import ClaudeSession, CodexSession
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.telemhq_cli.commands.conftest import CommandLine
+    from tests.telemhq_cli.commands.conftest import CommandLine, RunningServer
 
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >> {log}
@@ -96,7 +96,7 @@ def test_without_an_answering_manager_the_file_is_there_and_the_commands_are_tol
     assert "The agent runs" not in done.out
     assert "systemctl --user enable --now telemhq-agent.service" in done.err
     assert unit(telemhq).exists()
-    found = findings(telemhq)["service"]
+    found = findings(telemhq, code=8)["service"]
     assert "does not answer" in found["message"]
     assert found["next_step"] == "telemhq agent run"
 
@@ -164,19 +164,151 @@ def test_credentials_that_others_can_read_are_an_error(telemhq: CommandLine) -> 
 
 
 @pytest.mark.usefixtures("manager")
-def test_the_server_is_asked_only_when_told_to(telemhq: CommandLine) -> None:
+def test_the_server_is_asked_unless_told_not_to(telemhq: CommandLine) -> None:
     telemhq.machine.extra["TELEMHQ_URL"] = "http://127.0.0.1:9"
     telemhq.machine.extra["TELEMHQ_API_KEY"] = "thq_made_up"
 
-    assert "server" not in findings(telemhq)
+    assert findings(telemhq, code=1)["server"]["severity"] == "error"
     assert findings(telemhq, "--online", code=1)["server"]["severity"] == "error"
+    skipped = findings(telemhq, "--offline")["server"]
+    assert (skipped["severity"], "--offline" in skipped["message"]) == ("ok", True)
+
+
+@pytest.mark.usefixtures("manager")
+def test_without_a_login_no_server_is_asked(telemhq: CommandLine) -> None:
+    assert "server" not in findings(telemhq)
+
+
+@pytest.mark.usefixtures("manager")
+def test_a_server_that_answers_tells_its_time(telemhq: CommandLine, server: RunningServer) -> None:
+    telemhq("login", "--url", server.url, "--key-stdin", given=server.api_key)
+
+    found = findings(telemhq, code=8)
+
+    assert found["server"]["severity"] == "ok"
+    assert found["clock"]["message"] == "This machine's clock agrees with the server's."
+    assert found["agent"]["severity"] == "warning"
+
+
+@pytest.mark.usefixtures("manager")
+def test_another_login_than_the_one_in_use_can_be_looked_at(
+    telemhq: CommandLine, server: RunningServer
+) -> None:
+    login = ("login", "--url", server.url, "--key-stdin", "--profile", "work")
+    telemhq(*login, given=server.api_key)
+
+    assert "server" not in findings(telemhq, code=8)
+    found = findings(telemhq, "--profile", "work", code=8)
+    assert server.url in found["server"]["message"]
+    assert "profile work (--profile)" in found["settings"]["message"]
+
+
+@pytest.mark.usefixtures("manager")
+def test_a_login_that_a_setting_leads_away_from_is_an_error(
+    telemhq: CommandLine, server: RunningServer
+) -> None:
+    telemhq("login", "--url", server.url, "--key-stdin", given=server.api_key)
+    telemhq("config", "set", "url", "https://elsewhere.test")
+
+    found = findings(telemhq, code=1)["server"]
+
+    assert f"belongs to {server.url}" in found["message"]
+
+
+@pytest.mark.usefixtures("manager")
+def test_a_key_that_the_server_does_not_take_is_an_error(
+    telemhq: CommandLine, server: RunningServer
+) -> None:
+    telemhq.machine.extra |= {"TELEMHQ_URL": server.url, "TELEMHQ_API_KEY": "thq_made_up"}
+
+    assert findings(telemhq, code=1)["server"]["severity"] == "error"
+
+
+@pytest.mark.usefixtures("manager")
+def test_the_exit_code_tells_the_worst_of_three(telemhq: CommandLine) -> None:
+    assert telemhq("doctor", code=0).out.count("note")
+    assert telemhq.asks("doctor")["worst"] == "note"
+
+    telemhq.machine.ours.mkdir()
+    (telemhq.machine.ours / "spool" / "damaged").mkdir(parents=True)
+    (telemhq.machine.ours / "spool" / "damaged" / "x").write_text("?")
+    assert telemhq("doctor", "--json", code=8).document["worst"] == "warning"
+
+    (telemhq.machine.ours / "config.toml").write_text("\ncolesce = 1\n")
+    wrong = findings(telemhq, code=1)["settings"]
+    assert "config.toml, line 2: there is no setting 'colesce'" in wrong["message"]
+
+
+@pytest.mark.usefixtures("manager")
+def test_no_secret_is_in_anything_the_doctor_says(
+    telemhq: CommandLine, server: RunningServer
+) -> None:
+    telemhq("login", "--url", server.url, "--key-stdin", given=server.api_key)
+    held = json.loads((telemhq.machine.ours / "credentials.json").read_text())
+    [destination, *_] = held["destinations"].values()
+    token = destination["ping_url"].rpartition("/")[2]
+    with Ledger.open(telemhq.machine.ours / "ledger.sqlite3") as ledger:
+        ledger.enqueue(destination["ping_url"], "key", b"{}", clock.now_ms())
+        [row] = ledger.outbox()
+        ledger.park(row, f"401: {server.api_key} whsec_{'a' * 32}")
+    problems = [f"no {server.api_key}", f"at {destination['ping_url']}", f"whsec_{'a' * 32}"]
+    for problem in problems:
+        status = {"last_pass_ms": clock.now_ms(), "last_pass": {"problems": [problem]}}
+        (telemhq.machine.ours / "agent.json").write_text(json.dumps(status))
+
+        for options in ((), ("--json",), ("--csv",)):
+            done = telemhq("doctor", *options, code=1)
+
+            assert "[masked]" in done.out
+            for secret in (server.api_key, token, "a" * 32, held["device"]["salt"]):
+                assert secret not in done.out + done.err
+
+
+@pytest.mark.usefixtures("manager")
+def test_a_project_file_that_redirects_is_named_with_its_line(
+    telemhq: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".telemhq.toml").write_text('project = "shop"\nurl = "https://evil.test"\n')
+    monkeypatch.chdir(tmp_path)
+
+    found = findings(telemhq, code=8)["project file"]
+
+    assert f"{tmp_path}/.telemhq.toml, line 2: url does not belong here" in found["message"]
+
+
+@pytest.mark.usefixtures("manager")
+def test_what_is_not_read_yet_is_told_and_then_it_is_read(telemhq: CommandLine) -> None:
+    log = CodexSession(telemhq.machine.home / "codex", clock.now_ms())
+    log.turn(clock.now_ms(), 100, 10)
+    before = findings(telemhq)["cursors"]
+    telemhq("agent", "once")
+    after = findings(telemhq)["cursors"]
+    log.turn(clock.now_ms(), 100, 10)
+    later = findings(telemhq)["cursors"]
+
+    assert "codex: 1 of 1 log not read to the end yet" in before["message"]
+    assert before["next_step"] == "telemhq agent once"
+    assert after["message"] == "codex: 1 log read to the end."
+    assert "1 of 1 log not read" in later["message"]
 
 
 @pytest.mark.usefixtures("manager")
 def test_the_doctor_speaks_text_json_and_csv(telemhq: CommandLine) -> None:
     rows = list(csv.DictReader(io.StringIO(telemhq("doctor", "--csv").out)))
-    text = telemhq("doctor").out
+    text = " ".join(telemhq("doctor").out.split())
 
-    assert [*rows[0]] == ["name", "severity", "message", "next_step"]
+    assert [*rows[0]] == ["theme", "name", "severity", "message", "next_step"]
     assert all(row["message"] in text for row in rows)
     assert len(rows) == len(findings(telemhq))
+
+
+@pytest.mark.usefixtures("manager")
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_finding_is_folded_between_words_and_its_command_never(
+    telemhq: CommandLine, width: int
+) -> None:
+    lines = telemhq("doctor", "--width", str(width)).out.splitlines()
+
+    long = [line for line in lines if len(line) > width]
+    assert all(">" in line or "/" in line for line in long)  # commands and paths are to be copied
+    assert any(line.startswith("           > telemhq agent install") for line in lines)

@@ -43,12 +43,13 @@ def test_a_session_is_explained_line_by_line_and_equals_the_ledger(
 
 
 def test_programs_get_every_line_rule_and_sum(telemhq: CommandLine, session: CodexSession) -> None:
-    told = telemhq.asks("usage", "--explain", session.thread)
+    envelope = telemhq("usage", "--explain", session.thread, "--json").envelope
+    told = envelope["data"]
     rows = list(
         csv.DictReader(io.StringIO(telemhq("usage", "--explain", session.thread, "--csv").out))
     )
 
-    assert told["schema"] == "telemhq.explanation/1"
+    assert envelope["schema"] == "telemhq.explanation/1"
     assert (told["source"], told["session"]) == ("codex", session.thread)
     assert told["is_equal"] is True
     assert told["counted"] == told["ledger"]
@@ -147,8 +148,11 @@ def test_what_is_an_estimate_is_said_beside_the_figures_with_the_reason(
             "reason": "the log it was forked from is gone",
             "responses": of_fork["responses"],
             "tokens": of_fork["total_tokens"],
+            "models": ["gpt-5-mini"],
         }
     ]
-    assert f"of Codex ({of_fork['total_tokens']:,} tokens)" in shown
+    assert [row["estimated"] for row in told["rows"]].count(True) == 1
+    assert of_fork["estimated"]
+    assert f"of Codex (gpt-5-mini; {of_fork['total_tokens']:,} tokens)" in shown
     assert "estimate" in shown
     assert "the log it was forked from is gone" in shown

@@ -190,12 +190,13 @@ def test_repricing_shows_the_difference_by_model_and_keeps_the_cost(logs: Comman
     logs("prices", "set", "gpt-5.4", "--input", "5", "--output", "15")
 
     text = logs("usage", "--reprice").out
-    document = logs.asks("usage", "--reprice", "--by", "project")
+    envelope = logs("usage", "--reprice", "--by", "project", "--json").envelope
+    document = envelope["data"]
     rows = list(csv.DictReader(io.StringIO(logs("usage", "--reprice", "--csv").out)))
 
     assert "gpt-5.4" in text
     assert "+$0.25" in text
-    assert document["schema"] == "telemhq.reprice/1"
+    assert envelope["schema"] == "telemhq.reprice/1"
     assert document["group_by"] == ["project", "model"]
     (codex,) = [row for row in document["rows"] if row["model"] == "gpt-5.4"]
     assert (codex["cost_usd"], codex["repriced_usd"]) == (0.25015, 0.50015)

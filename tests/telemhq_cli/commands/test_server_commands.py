@@ -40,6 +40,10 @@ def test_a_plan_or_an_account_that_there_is_not_is_named(with_owner: CommandLine
 
     assert "There is no plan 'gold': name one of free, pro, team, unlimited." in gold.complaint
     assert "There is no account 'bob@example.com'." in nobody.complaint
+    mistyped = with_owner("server", "plan", "set", "aad@example.com", "pro", code=2)
+    assert "'aad@example.com'; did you mean 'ada@example.com'?" in mistyped.complaint
+    near = with_owner("server", "plan", "set", "ada@example.com", "fre", code=2)
+    assert "unlimited; did you mean 'free'?" in near.complaint
     assert "telemhq server plan list" in nobody.complaint
 
 

@@ -25,7 +25,8 @@ def parameters(command: Any, path: str = "telemhq") -> Iterator[tuple[str, Any]]
         yield from parameters(inner, f"{path} {name}")
 
 
-EVERY_PARAMETER = dict(parameters(get_command(tree())))
+COMMAND = get_command(tree())
+EVERY_PARAMETER = dict(parameters(COMMAND))
 
 
 def test_the_walk_sees_options_arguments_and_lists() -> None:
@@ -37,7 +38,7 @@ def test_the_walk_sees_options_arguments_and_lists() -> None:
 @pytest.mark.parametrize("name", EVERY_PARAMETER)
 def test_what_was_not_given_is_what_typer_itself_makes_of_it(name: str) -> None:
     param = EVERY_PARAMETER[name]
-    context = typer.Context(get_command(tree()))
+    context = typer.Context(COMMAND)
 
     ours = WhenGiven(param).coerce(None, param, context)
 
@@ -52,7 +53,7 @@ def test_what_was_given_is_checked_once_for_all_runs_of_a_command() -> None:
 
     for _ in range(2):
         with pytest.raises(typer.TyperException, match="not one of"):
-            command(["usage", "--by", "colour"], prog_name="telemhq", standalone_mode=False)
+            command(["usage", "--source", "colour"], prog_name="telemhq", standalone_mode=False)
 
 
 def test_a_report_without_values_among_its_options_loads_no_pydantic(machine: Machine) -> None:

@@ -239,7 +239,6 @@ def test_an_assertions_life(nightly: CommandLine) -> None:
         ("~", "5", ("regex", "5")),
         ("=", '"5"', ("equals", "5")),
         ("=", "NaN", ("equals", "NaN")),
-        ("=", "1e999", ("equals", "1e999")),
     ],
 )
 def test_operators_and_values_are_read_as_people_write_them(
@@ -253,12 +252,14 @@ def test_operators_and_values_are_read_as_people_write_them(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["add", "nightly", "a", "greater", "1"], "did you mean greater_than?"),
+        (["add", "nightly", "a", "greater", "1"], "did you mean 'greater_than'?"),
         (["add", "nightly", "a", "=", "1", "--wran"], "unexpected extra argument"),
         (["test", "nightly", "a", "="], "an ID, or PATH OPERATOR VALUE"),
         (["test", "nightly", "a"], "no assertion 'a'"),
         (["update", "nightly", "a"], "Nothing is to be changed"),
         (["list", "nope"], "no tracker 'nope'"),
+        (["add", "nightly", "a", "<", "1e999"], "1e999 is beyond any number"),
+        (["add", "nightly", "a", "in", "1,1e999"], "1e999 is beyond any number"),
         (["add", "nightly", "a", "=", "\udcff"], "Half a character cannot be sent"),
     ],
     ids=lambda value: ascii(" ".join(value)) if isinstance(value, list) else "",
@@ -314,6 +315,37 @@ def test_suggestions_are_shown_and_added_on_request(nightly: CommandLine) -> Non
     assert all(one["id"] for one in added)
     assert nightly.asks("assertion", "list", "nightly") == added
     assert "Nothing to suggest" in nightly("assertion", "suggest", "nightly").out
+
+
+def test_suggestions_are_added_all_or_none(nightly: CommandLine) -> None:
+    for number in range(49):
+        nightly("assertion", "add", "nightly", f"field{number}", "=", "1", "--warn")
+    nightly("ping", "nightly", "--status", "success", "-f", "items_processed=3")
+
+    done = nightly("assertion", "suggest", "nightly", "--add", code=2)
+
+    assert "Nothing was added: of 50 assertions 1 are free" in done.complaint
+    assert "items_processed > 0" in done.complaint
+    assert len(nightly.asks("assertion", "list", "nightly")) == 49
+
+
+def test_hours_stay_by_the_clock_that_was_set_before(nightly: CommandLine) -> None:
+    def zones(*options: str) -> tuple[str, str]:
+        rules = nightly.asks("tracker", "set", "nightly", *options)["rules"]
+        return rules["alerting"]["timezone"], rules["summary"]["timezone"]
+
+    nightly("config", "set", "timezone", "Asia/Tokyo")
+
+    first = zones("--quiet", "22:00-07:00", "--summary", "daily")
+    set_ = zones("--quiet", "22:00-07:00", "--summary-hour", "7", "--timezone", "Europe/Riga")
+    kept = zones("--quiet", "21:00-06:00", "--summary-hour", "8")
+    nightly("tracker", "set", "nightly", "--quiet", "off", "--summary", "never")
+    again = zones("--quiet", "20:00-05:00", "--summary", "weekly")
+    moved = zones("--quiet", "20:00-05:00", "--timezone", "UTC")
+
+    assert first == ("Asia/Tokyo", "Asia/Tokyo")
+    assert set_ == kept == again == ("Europe/Riga", "Europe/Riga")
+    assert moved == ("UTC", "Europe/Riga")
 
 
 @respx.mock

@@ -163,6 +163,20 @@ def test_deliveries_are_listed_shown_and_repeated(ada: CommandLine, receiver: Re
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == shown["message_id"]
 
 
+def test_a_repetition_that_fails_says_what_was_answered_and_ends_with_1(
+    ada: CommandLine,
+) -> None:
+    with receiving(answering("404 Not Found", "no such hook")) as refusing:
+        ada("webhook", "add", "nightly", refusing.url)
+        ada("webhook", "test", "nightly", code=1)
+        (delivery,) = ada.asks("webhook", "deliveries", "nightly")
+
+        again = ada("webhook", "redeliver", delivery["id"], code=1)
+
+    assert len(refusing.requests) == 2
+    assert f"{refusing.url} answered 404" in again.err
+
+
 def test_a_bad_url_is_refused_with_its_reason(ada: CommandLine) -> None:
     done = ada("webhook", "add", "nightly", "https://me:secret@example.com/", code=5)
 
@@ -190,6 +204,43 @@ def test_mail_that_nobody_can_send_is_shown(ada: CommandLine) -> None:
     assert "Subject: ada@example.com invites you to Engines" in shown
     assert f"telemhq team accept {link}" in shown
     assert "grace@example.com" in ada("mail", "list").out
+
+
+def test_a_test_of_mail_says_where_it_went(
+    ada: CommandLine, tmp_path: Path, initialised: tuple[Path, str]
+) -> None:
+    held = ada("mail", "test").out
+    assert "A test to ada@example.com waits: this server has no SMTP server" in held
+    assert held.split()[-1] in {one["id"] for one in ada.asks("mail", "list")}
+
+    path = tmp_path / "sending.sqlite3"
+    shutil.copyfile(initialised[0], path)
+    with taking_mail() as (box, mail):
+        settings = Settings(f"sqlite:///{path}", port=0, mail=mail)
+        with running(settings, initialised[1]) as live:
+            ada("login", "--url", live.url, "--key-stdin", given=live.api_key + "\n")
+            sent = ada("mail", "test").out
+    assert sent == "A test was mailed to ada@example.com.\n"
+    assert box.receivers == ["ada@example.com"]
+
+
+def test_whoever_unsubscribed_from_their_own_mail_gets_it_again(
+    ada: CommandLine, open_server: RunningServer, tmp_path: Path
+) -> None:
+    own = ada.asks("mail", "add", "nightly", "ada@example.com")
+    settings = Settings(f"sqlite:///{tmp_path}/open.sqlite3")
+    link = routes.UNSUBSCRIBE.format(unsubscribe_token=unsubscribe_link(settings, own["id"]))
+    httpx.post(open_server.url + link, trust_env=False).raise_for_status()
+
+    back = ada("mail", "subscribe", "nightly").out
+    again = ada("mail", "subscribe", "nightly").out
+    ada("mail", "add", "nightly", "ops@example.com")
+    ada("mail", "remove", "nightly", "ada@example.com")
+    others = ada("mail", "subscribe", "nightly").out
+
+    assert back == "ada@example.com gets alerts of nightly by mail again.\n"
+    assert again == "ada@example.com had not unsubscribed from mail about nightly.\n"
+    assert others.endswith("Next: telemhq mail add nightly ada@example.com\n")
 
 
 def test_alerts_are_mailed_to_whom_they_should_be(

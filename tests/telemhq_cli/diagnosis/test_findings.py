@@ -7,20 +7,34 @@ from dataclasses import replace
 import pytest
 
 from telemhq_cli.diagnosis import findings
-from telemhq_cli.diagnosis.findings import Severity
+from telemhq_cli.diagnosis.finding import Finding, Severity, worst
+from telemhq_cli.diagnosis.judging import agent, delivery, logs, program, storage
 from telemhq_cli.diagnosis.seen import (
     AgentSeen,
+    CursorsSeen,
     HookSeen,
+    InstallationSeen,
+    KeyringSeen,
     LogsSeen,
     OutboxSeen,
     ServerSeen,
     ServiceSeen,
+    SettingsSeen,
     Snapshot,
+    StorageSeen,
     Trouble,
 )
 
 NOW = 1_795_000_000_000
-MINUTE = 60_000
+MINUTE, HOUR = 60_000, 3_600_000
+PROGRAM = InstallationSeen("1.2", "3.11.9", "/v/bin/python", "/v/telemhq_cli", "3.40")
+HEALTHY_HOOK = HookSeen(
+    claude_is_here=True,
+    is_installed=True,
+    is_current=True,
+    settings="~/.claude/settings.json",
+    last_ms=NOW - 3 * MINUTE,
+)
 HEALTHY = Snapshot(
     now_ms=NOW,
     platform="linux",
@@ -28,11 +42,15 @@ HEALTHY = Snapshot(
     service=ServiceSeen(
         "systemd", is_proven=True, is_installed=True, is_current=True, is_active=True
     ),
-    hook=HookSeen(
-        claude_is_here=True, is_installed=True, is_current=True, settings="~/.claude/settings.json"
-    ),
+    hook=HEALTHY_HOOK,
     logs=(LogsSeen("codex", "/h/.codex/sessions", is_there=True, files=2, size=1_500_000),),
+    cursors=(CursorsSeen("codex", 2, 0, 0),),
     sends_to=(("codex", "Codex on laptop"), ("claude", "")),
+    server=ServerSeen("https://s", took_ms=34, ahead_ms=0),
+    installation=replace(PROGRAM, on_path="/v/bin/telemhq", is_on_path=True, claude="2.1.3"),
+    settings=SettingsSeen("/c/config.toml"),
+    keyring=KeyringSeen("SecretService", in_file=("default",)),
+    storage=StorageSeen("/d", 41_000_000_000, 12_300_000),
 )
 
 
@@ -51,6 +69,21 @@ def test_a_healthy_machine_has_nothing_but_good_news() -> None:
     assert found["logs"][1] == "codex: 2 logs, 1.5 MB in /h/.codex/sessions"
     assert found["login"][1] == "Usage goes: codex to Codex on laptop."
     assert found["last pass"][1] == "The agent last looked 5.0 s ago."
+    assert found["last event"][1] == "The hook last told of something 3 min 00 s ago."
+    assert found["cursors"][1] == "codex: 2 logs read to the end."
+    assert found["server"][1] == "https://s answers in 34 ms, and takes the key."
+    assert found["disk"][1] == "41.0 GB are free in /d; the ledger takes 12.3 MB."
+    assert "telemhq 1.2 in /v/telemhq_cli; Python 3.11.9" in found["program"][1]
+
+
+def test_every_finding_has_the_theme_under_which_it_is_shown() -> None:
+    themes = {one.name: one.theme.value for one in findings.findings(HEALTHY)}
+
+    assert themes["program"] == "This program"
+    assert themes["agent"] == "The background agent"
+    assert themes["hook"] == themes["logs"] == "Coding agents on this machine"
+    assert themes["outbox"] == themes["clock"] == "On the way to a server"
+    assert themes["disk"] == "On disk"
 
 
 @pytest.mark.parametrize(
@@ -87,19 +120,25 @@ def test_a_healthy_machine_has_nothing_but_good_news() -> None:
         ),
         ({"spool_waiting": 3}, "spool", "note", "3 entries", "telemhq agent once"),
         ({"spool_waiting": 1, "agent": AgentSeen()}, "spool", "warning", "1 entry.", "agent once"),
-        ({"spool_damaged": 2}, "spool damage", "warning", "nobody can read them: 2", ""),
+        (
+            {"spool_damaged": 2, "spool_place": "/d/spool"},
+            "spool damage",
+            "warning",
+            "nobody can read them: 2",
+            "ls /d/spool/damaged",
+        ),
         (
             {"outbox": OutboxSeen(pending=4, oldest_ms=NOW - MINUTE)},
             "outbox",
             "note",
-            "4 pings",
+            "4 pings, the oldest for 1 min 00 s.",
             "",
         ),
         (
             {"outbox": OutboxSeen(pending=1, oldest_ms=NOW - 61 * MINUTE)},
             "outbox",
             "warning",
-            "oldest is 1 h 01 min old",
+            "1 ping, the oldest for 1 h 01 min.",
             "telemhq agent outbox",
         ),
         ({"outbox": OutboxSeen(parked=1)}, "parked", "error", "1 ping", "telemhq agent outbox"),
@@ -137,6 +176,129 @@ def test_a_healthy_machine_has_nothing_but_good_news() -> None:
             "try",
         ),
         ({"hook": Trouble("line 3: bad", "correct")}, "hook", "warning", "line 3: bad", "correct"),
+        (
+            {"agent": AgentSeen(), "sends_to": (("codex", ""),)},
+            "agent",
+            "warning",
+            "logs are read when you ask",
+            "telemhq agent logs",
+        ),
+        (
+            {"agent": AgentSeen(), "sends_to": (), "service": Trouble("no systemd")},
+            "agent",
+            "note",
+            "logs are read when you ask",
+            "telemhq agent run",
+        ),
+        (
+            {"server": ServerSeen("https://s", is_skipped=True)},
+            "server",
+            "ok",
+            "was not asked (--offline)",
+            "",
+        ),
+        ({"server": ServerSeen("u", ahead_ms=5_000)}, "clock", "ok", "agrees", ""),
+        ({"server": ServerSeen("u", ahead_ms=9_000)}, "clock", "note", "9.0 s behind", "ntp"),
+        (
+            {"server": ServerSeen("u", ahead_ms=-5 * MINUTE)},
+            "clock",
+            "warning",
+            "5 min 00 s ahead of the server's",
+            "sudo timedatectl set-ntp true",
+        ),
+        (
+            {"cursors": (CursorsSeen("codex", 4, 3, 2_500_000),), "agent": AgentSeen()},
+            "cursors",
+            "note",
+            "codex: 3 of 4 logs not read to the end yet, 2.5 MB to go",
+            "telemhq agent once",
+        ),
+        (
+            {"cursors": (CursorsSeen("codex", 4, 3, 2_500),)},
+            "cursors",
+            "ok",
+            "2.5 kB to go",
+            "",
+        ),
+        (
+            {"hook": replace(HEALTHY_HOOK, last_ms=None)},
+            "last event",
+            "note",
+            "has told of nothing yet",
+            "telemhq claude status",
+        ),
+        (
+            {
+                "hook": replace(HEALTHY_HOOK, last_ms=NOW - 50 * HOUR),
+                "logs": (LogsSeen("claude", "/c", is_there=True, newest_ms=NOW - 25 * HOUR),),
+            },
+            "last event",
+            "warning",
+            "50 h 00 min ago, but Claude Code has worked since",
+            "telemhq claude status",
+        ),
+        (
+            {
+                "hook": replace(HEALTHY_HOOK, last_ms=NOW - 50 * HOUR),
+                "logs": (LogsSeen("codex", "/c", is_there=True, newest_ms=NOW),),
+            },
+            "last event",
+            "ok",
+            "50 h 00 min ago.",
+            "",
+        ),
+        (
+            {"installation": replace(PROGRAM, on_path="", is_on_path=False)},
+            "path",
+            "note",
+            "does not find telemhq",
+            'export PATH="/v/bin:$PATH"',
+        ),
+        (
+            {"installation": replace(PROGRAM, on_path="/usr/bin/telemhq", is_on_path=False)},
+            "path",
+            "warning",
+            "another telemhq than this one: /usr/bin/telemhq",
+            "/usr/bin/telemhq --version",
+        ),
+        (
+            {"settings": SettingsSeen("/c", (("coalesce", "5m", "/c, line 3"),))},
+            "settings",
+            "ok",
+            "Settings: coalesce 5m (/c, line 3).",
+            "",
+        ),
+        (
+            {"settings": SettingsSeen("/c", trouble=Trouble("/c, line 3: bad", "Correct /c."))},
+            "settings",
+            "error",
+            "line 3",
+            "Correct /c.",
+        ),
+        (
+            {"settings": SettingsSeen("/c", project=Trouble("x/.telemhq.toml, line 1", "y"))},
+            "project file",
+            "warning",
+            ".telemhq.toml, line 1",
+            "y",
+        ),
+        (
+            {"keyring": KeyringSeen("", holds=("work",), missing=("work",))},
+            "keyring",
+            "error",
+            "The keyring (none) does not hold the key of 'work'",
+            "telemhq login --profile work",
+        ),
+        (
+            {"keyring": KeyringSeen("SecretService", holds=("work",))},
+            "keyring",
+            "ok",
+            "The keyring (SecretService) holds 1 key.",
+            "",
+        ),
+        ({"keyring": KeyringSeen()}, "keyring", "ok", "there is no keyring here", ""),
+        ({"storage": StorageSeen("/d", 999_999_999, 0)}, "disk", "warning", "1,000.0 MB", "df"),
+        ({"storage": StorageSeen("/d", 49_999_999, 1)}, "disk", "error", "50.0 MB", "df -h /d"),
     ],
 )
 def test_each_trouble_is_told_with_what_mends_it(
@@ -215,9 +377,36 @@ def test_the_hook_is_missed_only_where_claude_code_is(
 def test_no_finding_is_left_out_of_the_list() -> None:
     defined = {
         name
-        for name, value in vars(findings).items()
+        for room in (agent, delivery, logs, program, storage)
+        for name, value in vars(room).items()
         if getattr(value, "__annotations__", {}).get("seen") == "Snapshot"
     }
 
-    assert {tell.__name__ for tell in findings.FINDINGS} == defined - {"findings"}
+    listed = [tell.__name__ for tellers in findings.FINDINGS.values() for tell in tellers]
+    assert set(listed) == defined
+    assert len(listed) == len(set(listed))
     assert [one.value for one in Severity] == ["ok", "note", "warning", "error"]
+
+
+@pytest.mark.parametrize(
+    ("severities", "expected"),
+    [
+        ((), "ok"),
+        (("ok", "note"), "note"),
+        (("warning", "ok"), "warning"),
+        (("note", "error", "warning"), "error"),
+    ],
+)
+def test_the_worst_finding_is_the_one_that_counts(
+    severities: tuple[str, ...], expected: str
+) -> None:
+    assert worst([Finding("x", Severity(one), "") for one in severities]).value == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"spool_damaged": 1}, {"spool_is_full": True}, {"hook": replace(HEALTHY_HOOK, ended=1)}],
+)
+def test_that_nothing_was_lost_is_said_only_where_it_is_so(change: dict[str, object]) -> None:
+    assert told(HEALTHY)["lost entries"][0] == "ok"
+    assert "lost entries" not in told(replace(HEALTHY, **change))  # type: ignore[arg-type] # - cases

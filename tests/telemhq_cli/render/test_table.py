@@ -2,23 +2,26 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from telemhq_agents.contract.amounts import Amounts
 from telemhq_agents.contract.resources import ApiKey, Run, Tracker, TrackerState
 from telemhq_agents.contract.usage_report import UsageReport, UsageRow
 from telemhq_agents.errors import TelemhqError
-from telemhq_cli.render import nouns, output, usage
+from telemhq_cli.render import nouns, output, screen, usage, usage_document
 from telemhq_cli.render.output import Form
-from telemhq_cli.render.table import Column, Table
+from telemhq_cli.render.table import EXTRA, Column, Table
 from telemhq_cli.render.terminal import print_boxed
 from telemhq_cli.render.voice import complain, warn
 from telemhq_cli.render.words import whole
+from telemhq_cli.reports.lines import shown_of
+from tests.envelopes import data_of
 
 COLUMNS = (Column("name", "Name"), Column("tokens", "Tokens", whole, is_figure=True))
 TABLE = Table(COLUMNS, [("alpha", 1234567), ("be, ta", 8)], total=("Total", 1234575))
@@ -66,7 +69,7 @@ def test_csv_holds_raw_figures_and_no_total(capsys: pytest.CaptureFixture[str]) 
 def test_json_holds_one_object_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_table(TABLE, Form.JSON)
 
-    assert json.loads(capsys.readouterr().out) == [
+    assert data_of(capsys.readouterr().out) == [
         {"name": "alpha", "tokens": 1234567},
         {"name": "be, ta", "tokens": 8},
     ]
@@ -94,7 +97,9 @@ def test_a_terminal_of_80_columns_folds_long_names_and_cuts_no_figure() -> None:
     folded = "".join(line.split()[0] for line in lines[2:] if line.strip())
     assert "0199a213-81c0-7800-8aa1-bbab2a035a53" in folded
     assert "…" not in "".join(lines)
-    assert lines[-1] == "Left out for want of room: Cached; --csv and --json have it."
+    assert lines[-1].strip() == (
+        "Left out for want of room: Cached, Share; --csv and --json leave nothing out."
+    )
 
 
 LONG_MODEL, LONG_PROJECT, LONG_ID = "claude-opus-4-20250514-xl", "billing-reconciler-2", 7 * 10**18
@@ -218,7 +223,7 @@ def test_a_report_without_groups_is_one_line() -> None:
     report = UsageReport((), (), Amounts(runs=3))
 
     assert [line.split()[0] for line in usage.for_people(report).lines()[2:]] == ["Total"]
-    assert usage.for_programs(report, report).rows == [(3, *[0] * 10, "")]
+    assert usage_document.table_of(shown_of(report), report).rows == [(3, *[0] * 10, "")]
 
 
 def test_details_are_for_programs_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,3 +266,107 @@ def test_a_complaint_is_as_wide_as_the_terminal(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert max(map(len, lines)) <= 50
+
+
+WIDE = Table(
+    (
+        Column("name", "Name"),
+        Column("runs", "Runs", whole, is_figure=True),
+        Column("input", "Input", whole, is_figure=True, grudged=1),
+        Column("cached", "Cached", whole, is_figure=True, spare=2),
+        Column("extra", "Extra", whole, is_figure=True, spare=EXTRA + 1),
+        Column("more", "More", whole, is_figure=True, spare=EXTRA),
+        Column("share", "Share", lambda _: "########", spare=1, is_picture=True),
+    ),
+    [("a name of 24 characters.", 12, 1_234_567, 7_654_321, 1, 2, 0.5)],
+    notes=("A note.",),
+)
+HAVE_IT = "; --csv and --json leave nothing out."
+
+
+@pytest.mark.parametrize(
+    ("width", "titles", "figures", "left_out"),
+    [
+        (75, "Name Runs Input Cached Extra More Share", "1,234,567 7,654,321", ""),
+        (74, "Name Runs Input Cached More Share", "1,234,567 7,654,321", ""),
+        (62, "Name Runs Input Cached Share", "1,234,567 7,654,321", ""),
+        (61, "Name Runs Input Cached More Share", "1.2M 7.7M", ""),
+        (56, "Name Runs Input Cached Share", "1.2M 7.7M", ""),
+        (50, "Name Runs Input Share", "1.2M", "Cached"),
+        (42, "Name Runs Input", "1.2M", "Cached, Share"),
+        (26, "Name Runs Input", "1.2M", "Cached, Share"),
+        (20, "Name Runs", "", "Input, Cached, Share"),
+    ],
+)
+def test_what_has_no_room_goes_in_order_and_is_told_unless_it_is_an_extra(
+    width: int, titles: str, figures: str, left_out: str
+) -> None:
+    lines = WIDE.lines(width)
+
+    assert lines[0].split() == titles.split()
+    assert all(figure in "".join(lines) for figure in figures.split())
+    assert max(map(len, lines)) <= width
+    told = " ".join(lines[lines.index("A note.") + 1 :])
+    assert told == (f"Left out for want of room: {left_out}{HAVE_IT}" if left_out else "")
+
+
+def test_what_is_piped_has_no_pictures_and_nothing_for_wide_screens() -> None:
+    assert WIDE.lines()[0].split() == ["Name", "Runs", "Input", "Cached"]
+    assert "1,234,567" in WIDE.lines()[2]
+
+
+def test_a_terminal_in_ascii_gets_ascii_boxes() -> None:
+    screen.ask(ascii_only=True)
+    try:
+        framed, bare = lines_at(100, TABLE), lines_at(20, WIDE)
+    finally:
+        screen.forget()
+
+    assert "".join(framed + bare).isascii()
+    assert framed[0].strip("+-") == ""
+    assert bare[1].strip("-") == ""
+
+
+ODD = ("日本語プロジェクト", "🎉party", "e\u0301tude", "plain")
+
+
+def test_wide_letters_and_accents_leave_the_figures_in_line() -> None:
+    table = Table(COLUMNS, [(name, 5) for name in ODD])
+
+    for lines in (table.lines(), table.lines(40), lines_at(40, table)):
+        ends = {cell_len(line[: line.index("5")]) for line in lines if "5" in line}
+        assert len(ends) == 1
+    assert ODD[0] in "".join(lines_at(40, table))
+
+
+def test_a_wide_name_is_folded_by_the_columns_it_takes() -> None:
+    lines = Table(COLUMNS, [("日本語プロジェクト名前", 1_234_567)]).lines(24)
+
+    assert max(map(cell_len, lines)) <= 24
+    assert "".join(line.split()[0] for line in lines[2:]) == "日本語プロジェクト名前"
+
+
+@pytest.mark.parametrize("mark", ["\t", "\n", "\x1b", "\u2028", "\u200f", "\u202e"])
+def test_no_name_moves_what_stands_beside_it(mark: str) -> None:
+    lines = Table(COLUMNS, [(f"a{mark}b", 5), ("cde", 6)]).lines()
+
+    assert lines[2:] == ["a\N{REPLACEMENT CHARACTER}b        5", "cde        6"]
+
+
+def test_one_long_name_costs_no_other_row_its_columns() -> None:
+    rows = [("x" * 200, 12, 1, 2, 3, 4, 0.5), ("short", 12, 1, 2, 3, 4, 0.5)]
+    lines = replace(WIDE, rows=rows).lines(120)
+
+    assert lines[0].split() == ["Name", "Runs", "Input", "Cached", "Extra", "More", "Share"]
+    assert sum(line.count("x") for line in lines[1:]) == 200
+    assert max(map(len, lines)) <= 120
+
+
+def test_a_title_is_folded_between_its_words_where_a_width_was_asked_for() -> None:
+    title = "2026-11-14 to 2026-11-20 beside 2026-11-07 to 2026-11-13"
+
+    *heading, blank, names, _, _ = replace(TABLE, title=title, total=None).lines(40)[:-1]
+
+    assert " ".join(heading) == title
+    assert max(map(len, heading)) <= 40
+    assert (blank, names.split()) == ("", ["Name", "Tokens"])

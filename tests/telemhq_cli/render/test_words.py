@@ -35,6 +35,11 @@ def test_money_shows_cents_and_below_a_dollar_their_hundredths(nano: int, text: 
         (1_234_567, "1.2M"),
         (74_000_000_000, "74.0B"),
         (-12_345, "-12.3k"),
+        (99_949, "99.9k"),
+        (99_950, "100k"),
+        (999_500, "1.0M"),
+        (-999_999, "-1.0M"),
+        (999_999_999, "1.0B"),
     ],
 )
 def test_the_short_form_of_a_number_keeps_three_digits(number: int, text: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
+
+from tests.envelopes import data_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ def test_a_dry_run_shows_what_would_be_and_does_nothing_of_it(
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    plan = json.loads(done.stdout)
+    plan = data_of(done.stdout)
     assert plan["runs"] == f"touch {mark} 'a b'"
     assert plan["sends_to"] == f"{ping_server.url}/ping/[masked]"
     assert plan["fields"] == {

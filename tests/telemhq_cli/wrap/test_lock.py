@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemhq_cli.wrap import lock
+from tests.envelopes import data_of
 from tests.telemhq_cli.conftest import TELEMHQ
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_a_server_that_knows_skips_is_told_of_one(
     said = skip.payload
     assert said.pop("ended_at").endswith("Z")
     assert said == {"kind": "skip", "status": "skipped", "lock": "nightly", "project": "billing"}
-    told = json.loads(done.stderr)
+    told = data_of(done.stderr)
     assert (told["outcome"], told["told"], told["exit_code"]) == ("skipped", "recorded", 75)
     assert told["key"] == skip.key
 

@@ -19,6 +19,7 @@ from telemhq_agents import spool
 from telemhq_agents.errors import DamagedError
 from telemhq_cli.wrap import leftovers, telling
 from telemhq_cli.wrap.ping import Course
+from tests.envelopes import data_of
 from tests.telemhq_cli.conftest import TELEMHQ
 
 if TYPE_CHECKING:
@@ -347,7 +348,7 @@ def test_a_resolver_that_hangs_is_not_waited_for_for_ever(
     assert time.monotonic() - began < 0.3 + 0.5 + STARTING_TAKES_S
     assert "later" in done.stderr
     assert machine.run("agent", "once").returncode == 0
-    [row] = json.loads(machine.run("agent", "outbox", "--json").stdout)
+    [row] = data_of(machine.run("agent", "outbox", "--json").stdout)
     assert row["state"] == "pending"
 
 
@@ -706,7 +707,7 @@ def test_a_ping_that_the_server_will_never_take_is_parked_and_shown(
     assert "This is not to be" in alone.stderr
     assert "This is not to be" in around.stderr
     assert machine.left_behind() == []
-    shown = json.loads(machine.run("agent", "outbox", "--json").stdout)
+    shown = data_of(machine.run("agent", "outbox", "--json").stdout)
     assert [row["state"] for row in shown] == ["parked", "parked"]
 
 
@@ -751,7 +752,7 @@ def test_a_lost_answer_of_a_server_that_counts_each_time_is_said_to_be_in_doubt(
     assert "may have arrived and is not sent again (telemhq agent outbox)" in done.stderr
     assert "later" not in done.stderr
     assert len(ping_server.pings) == 1
-    [row] = json.loads(machine.run("agent", "outbox", "--json").stdout)
+    [row] = data_of(machine.run("agent", "outbox", "--json").stdout)
     assert row["state"] == "uncertain"
 
 
@@ -766,16 +767,16 @@ def test_of_a_server_that_says_nothing_at_all_no_more_is_claimed_than_is_known(
 
 
 def test_json_tells_what_became_of_the_ping(machine: Machine, ping_server: PingServer) -> None:
-    alone = json.loads(machine.run("ping", ping_server.ping_url, "--json").stdout)
+    alone = data_of(machine.run("ping", ping_server.ping_url, "--json").stdout)
     around = machine.run(
         "ping", ping_server.ping_url, "--json", "--", "sh", "-c", "echo out; exit 3"
     )
-    kept = json.loads(machine.run("ping", dead_url(), "--json").stdout)
+    kept = data_of(machine.run("ping", dead_url(), "--json").stdout)
 
     assert alone["outcome"] == "recorded"
     assert alone["key"] == ping_server.pings[0].key
     assert around.stdout == "out\n"
-    assert json.loads(around.stderr)["exit_code"] == 3
+    assert data_of(around.stderr)["exit_code"] == 3
     assert kept["outcome"] == "kept"
 
 
