@@ -18,6 +18,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+OF_THE_TESTS = {"PYTHON_KEYRING_BACKEND", "COLUMNS", "LINES"}
+"""Variables that are none of a person's: pytest's workers have a size of the window set."""
+
 TELEMHQ = (sys.executable, "-m", "telemhq_cli.main")
 
 
@@ -192,7 +195,7 @@ class Machine:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("TELEMHQ_", "COV_")) and name != "PYTHON_KEYRING_BACKEND"
+            if not name.startswith(("TELEMHQ_", "COV_")) and name not in OF_THE_TESTS
         }
         return {
             **kept,

@@ -165,6 +165,8 @@ class Lent:
 @contextmanager
 def lent() -> Iterator[Lent]:
     """Lend the terminal; a SIGTERM or SIGHUP gives it back too, and then ends the program."""
+    for fixed in ("COLUMNS", "LINES"):  # what is drawn in place follows the window, not these
+        os.environ.pop(fixed, None)
     wakes, waking = os.pipe()
     os.set_blocking(waking, False)
     keys = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None

@@ -177,6 +177,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_examples_work_as_they_stand(
     ada: CommandLine, people: Callable[[str], CommandLine], server: RunningServer, directory: Path
 ) -> None:
+    ada.machine.extra["SHELL"] = "/bin/bash"
     session = CodexSession(Path(ada.machine.environ["CODEX_HOME"]), clock.now_ms() - 3_600_000)
     session.turn(clock.now_ms() - 3_500_000, 1000, 100)
     meant = Meant(ada, people("bob"), server, {"SESSION": session.thread})

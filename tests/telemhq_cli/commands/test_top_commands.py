@@ -197,13 +197,15 @@ def test_an_error_gives_the_terminal_back_too(machine: Machine) -> None:
 
 def test_another_size_of_the_window_is_drawn_at_once(machine: Machine) -> None:
     work(machine)
+    exported = {"COLUMNS": "80", "LINES": "24"}
 
-    with on_screen([*TELEMHQ, "top", "--interval", "600"], machine.environ) as screen:
+    with on_screen([*TELEMHQ, "top", "--interval", "600"], machine.environ | exported) as screen:
         screen.until(b"q quits")
         screen.resize(120, 30)
-        wider = b""
-        while wider.count(b"\n") < 29:  # a frame of the size before may still have been under way
+        for _ in range(10):  # a frame of the size before may still have been under way
             wider = screen.until(b"q quits")
+            if wider.count(b"\n") >= 29:
+                break
         screen.type(b"q")
         screen.end()
 
