@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from server_stub.settings import Settings
 from server_stub.setup import initialise
 from server_stub.store.engine import reading_engine
-from server_stub.store.tables import buckets, runs, transitions
+from server_stub.store.tables import buckets, deliveries, runs, transitions
 from telemhq_agents.contract import routes
 from tests.server_stub.cast import Person
 from tests.server_stub.receivers import answering, receiving
@@ -176,6 +176,9 @@ def test_a_missed_ping_is_told_once_whichever_process_lives(server: Server) -> N
         assert server.http.post(path).status_code == 200
 
         until(lambda: len(receiver.requests) == 1)
+        # Killed before it noted that, it would leave the message to be sent again, a minute later.
+        sent = select(deliveries.c.id).where(deliveries.c.state == "sent")
+        until(lambda: len(server.count(sent)) == 1)
         # Whoever works in the background may be the one that dies; the other one takes over.
         os.kill(server.children()[0], signal.SIGKILL)
         until(lambda: len(server.children()) == 2)
